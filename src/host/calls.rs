@@ -1,0 +1,102 @@
+//! The answers to HTTP calls.
+
+use super::world::Answer;
+use super::Host;
+use crate::abi::{CallId, Callback};
+use crate::message::Headers;
+use crate::trace::{CallAnswer, Event};
+use bytes::Bytes;
+
+/// What a driver has to say about a call.
+#[derive(Debug, Clone)]
+pub enum CallResult {
+    /// A response came.
+    Response {
+        /// With `:status`.
+        headers: Headers,
+        /// The body.
+        body: Bytes,
+        /// The trailers.
+        trailers: Headers,
+    },
+    /// The upstream did not accept the connection.
+    Refused,
+    /// No response within the timeout.
+    TimedOut,
+    /// The connection was broken off before the response.
+    ResetBeforeResponse,
+    /// The connection was broken off in the middle of the response.
+    ResetInResponse,
+}
+
+impl Host {
+    /// Delivers the answer to a call. A call that nobody waits for any more is ignored.
+    pub fn answer(&mut self, call: CallId, result: CallResult) {
+        let Some(pending) = self.world.calls.remove(&call) else { return };
+        let answer = self.as_seen_by_guest(&result);
+        let arguments = match &answer {
+            Ok(answer) => [answer.headers.len() as u32, answer.body.len() as u32, answer.trailers.len() as u32],
+            Err(_) => [0, 0, 0],
+        };
+        let (plugin, token) = (pending.plugin, pending.token);
+        self.world.recorder.push(|| {
+            let answer = match &answer {
+                Ok(answer) => CallAnswer::Response {
+                    status: status_of(&answer.headers),
+                    body: answer.body.len(),
+                },
+                Err((_, message)) => CallAnswer::Failed((*message).to_owned()),
+            };
+            Event::CallAnswered { call: CallId(token), plugin, answer }
+        });
+        let last_status = match &answer {
+            Ok(_) => (0, Bytes::new()),
+            Err((code, message)) => (*code, Bytes::from_static(message.as_bytes())),
+        };
+        if let Some(root) = self.root_state(pending.vm, pending.root) {
+            root.last_status = last_status;
+        }
+        self.world.answer = Some(answer.unwrap_or_else(|_| Answer {
+            headers: Headers::new(),
+            body: Bytes::new(),
+            trailers: Headers::new(),
+        }));
+        let args = [token, arguments[0], arguments[1], arguments[2]];
+        // Envoy 1.40: streams that wait for a callback that traps go on waiting; only new ones get 503.
+        self.call(pending.vm, plugin, Callback::OnHttpCallResponse, pending.root, &args);
+        self.world.answer = None;
+        if let Some(root) = self.root_state(pending.vm, pending.root) {
+            root.last_status = (0, Bytes::new());
+        }
+        self.settle();
+        self.run_posted();
+    }
+
+    /// Envoy makes a response of its own out of most failures (abi.md 8.1; texts as Envoy 1.40 wrote them). The
+    /// rest is (0, 0, 0) with a status to be asked for.
+    fn as_seen_by_guest(&self, result: &CallResult) -> Result<Answer, (u32, &'static str)> {
+        const RESET: (u32, &str) = (11, "reset");
+        let (status, text) = match result {
+            CallResult::Response { headers, body, trailers } => {
+                return Ok(Answer { headers: headers.clone(), body: body.clone(), trailers: trailers.clone() });
+            }
+            CallResult::Refused => ("503", super::stream::REFUSED),
+            CallResult::TimedOut => ("504", super::stream::TIMED_OUT),
+            CallResult::ResetBeforeResponse => ("503", super::stream::RESET),
+            CallResult::ResetInResponse => return Err(RESET),
+        };
+        if !self.world.profile.call_failure_is_response {
+            return Err(RESET);
+        }
+        let mut headers = Headers::new();
+        headers.append(":status", status);
+        headers.append("content-length", text.len().to_string());
+        headers.append("content-type", "text/plain");
+        Ok(Answer { headers, body: Bytes::from_static(text.as_bytes()), trailers: Headers::new() })
+    }
+}
+
+/// The number in `:status`, or 0.
+pub(super) fn status_of(headers: &Headers) -> u32 {
+    headers.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,208 @@
+//! One request with its response, as the host holds it: the two messages, and where each filter stands.
+//!
+//! Data only; how it moves is in `stream`. All filters of a chain share the two header maps, as in Envoy:
+//! what one filter changes, the next one sees.
+
+use super::profile::Profile;
+use crate::abi::{ContextId, ExchangeId, PluginIndex, VmIndex};
+use crate::message::{Direction, Headers};
+use bytes::{Bytes, BytesMut};
+
+/// An exchange under way.
+#[derive(Debug)]
+pub struct Exchange {
+    /// Its number.
+    pub id: ExchangeId,
+    /// The chain, in the order of requests.
+    pub filters: Vec<Filter>,
+    /// From the client.
+    pub request: Half,
+    /// To the client.
+    pub response: Half,
+    /// What is known of the connection.
+    pub info: ConnectionInfo,
+    /// When it began, nanoseconds since the epoch.
+    pub started_ns: u64,
+    /// Where it stands.
+    pub state: ExchangeState,
+    /// The request path takes nothing more: a local response was sent, or the stream ended.
+    pub request_closed: bool,
+    /// Whether the response came from the upstream.
+    pub upstream_answered: bool,
+    /// Envoy's response code details.
+    pub details: Bytes,
+    /// The number of events in the trace when it began.
+    pub trace_start: usize,
+    /// Properties that plugins set, in order.
+    pub properties: Vec<(Bytes, Bytes)>,
+}
+
+/// Where an exchange stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExchangeState {
+    /// Under way.
+    Open,
+    /// Ended; contexts are to be torn down as soon as no callback of it runs.
+    Ended,
+    /// Contexts are gone.
+    Closed,
+}
+
+/// What is known of the connection, for properties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// `HTTP/1.1` or `HTTP/2`
+    pub protocol: &'static str,
+}
+
+/// One direction of an exchange.
+#[derive(Debug, Default)]
+pub struct Half {
+    /// The head, from its arrival on.
+    pub headers: Headers,
+    /// Whether the head has arrived.
+    pub arrived: bool,
+    /// The trailers, from their arrival on, or since a plugin added one.
+    pub trailers: Option<Headers>,
+    /// The end came in.
+    pub complete_in: bool,
+    /// The head went out.
+    pub headers_out: bool,
+    /// The end went out.
+    pub complete_out: bool,
+    /// Bytes of body that came in.
+    pub body_bytes: u64,
+}
+
+/// One plugin in the chain of one exchange.
+#[derive(Debug)]
+pub struct Filter {
+    /// The plugin.
+    pub plugin: PluginIndex,
+    /// Its VM.
+    pub vm: VmIndex,
+    /// Its stream context, from its first callback on.
+    pub context: Option<ContextId>,
+    /// A local response was asked for; a second one is refused.
+    pub replied: bool,
+    /// The plugin takes no more part: its VM broke and the policy lets the request pass.
+    pub bypassed: bool,
+    /// Its place in the request.
+    pub request: Stage,
+    /// Its place in the response.
+    pub response: Stage,
+}
+
+/// Why a stage lets nothing pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hold {
+    /// It lets everything pass.
+    #[default]
+    None,
+    /// Stopped at the headers: nothing more is even shown to the plugin until it resumes.
+    All,
+    /// Stopped at the body: what comes is added and shown.
+    Body,
+    /// Stopped at the trailers.
+    Trailers,
+}
+
+/// Where one filter stands in one direction.
+#[derive(Debug, Default)]
+pub struct Stage {
+    /// Why it lets nothing pass.
+    pub hold: Hold,
+    /// The head came to this filter.
+    pub entered: bool,
+    /// The head has gone on.
+    pub forwarded: bool,
+    /// Body that is held, or being shown.
+    pub buffer: BytesMut,
+    /// The plugin can see the buffer.
+    pub buffer_visible: bool,
+    /// The end of the body came to this filter.
+    pub end: bool,
+    /// Trailers came and have not been shown.
+    pub trailers_waiting: bool,
+    /// The trailers have gone on.
+    pub trailers_forwarded: bool,
+    /// The header map can be reached.
+    pub headers_open: bool,
+    /// The trailer map can be reached.
+    pub trailers_open: bool,
+    /// The running body callback has `end_of_stream`, so that trailers can be added.
+    pub in_last_body: bool,
+}
+
+impl Exchange {
+    /// An exchange before its first piece.
+    pub fn new(id: ExchangeId, filters: Vec<Filter>, info: ConnectionInfo, started_ns: u64) -> Self {
+        Self {
+            id,
+            filters,
+            request: Half::default(),
+            response: Half::default(),
+            info,
+            started_ns,
+            state: ExchangeState::Open,
+            request_closed: false,
+            upstream_answered: false,
+            details: Bytes::new(),
+            trace_start: 0,
+            properties: Vec::new(),
+        }
+    }
+
+    /// One direction.
+    pub fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    /// One direction.
+    pub fn half_mut(&mut self, direction: Direction) -> &mut Half {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+
+    /// Where a filter stands.
+    pub fn stage(&self, filter: usize, direction: Direction) -> Option<&Stage> {
+        let filter = self.filters.get(filter)?;
+        Some(match direction {
+            Direction::Request => &filter.request,
+            Direction::Response => &filter.response,
+        })
+    }
+
+    /// Where a filter stands.
+    pub fn stage_mut(&mut self, filter: usize, direction: Direction) -> Option<&mut Stage> {
+        let filter = self.filters.get_mut(filter)?;
+        Some(match direction {
+            Direction::Request => &mut filter.request,
+            Direction::Response => &mut filter.response,
+        })
+    }
+
+    /// The filter that comes after this one in a direction; the first one for `None`.
+    pub fn next_filter(&self, after: Option<usize>, direction: Direction, profile: &Profile) -> Option<usize> {
+        let last = self.filters.len().checked_sub(1)?;
+        let forward = direction == Direction::Request || !profile.response_reversed;
+        match (after, forward) {
+            (None, true) => Some(0),
+            (None, false) => Some(last),
+            (Some(at), true) => (at < last).then_some(at + 1),
+            (Some(at), false) => at.checked_sub(1),
+        }
+    }
+
+    /// Whether any filter holds a direction that has not come to its end.
+    pub fn is_paused(&self) -> bool {
+        let held = |stage: &Stage| stage.hold != Hold::None;
+        (!self.request_closed && self.filters.iter().any(|f| held(&f.request)))
+            || self.filters.iter().any(|f| held(&f.response))
+    }
+}

@@ -1,0 +1,205 @@
+//! Buffers: bodies, configurations, and the bodies of call responses.
+
+use super::row::{Cx, hostcall_rows};
+use crate::abi::{BufferType, Callback, Status};
+use crate::host::exchange::Stage;
+use crate::message::Direction;
+use crate::trace::{BufferChange, Effect, Entry};
+use bytes::{Bytes, BytesMut};
+
+hostcall_rows! {
+    /// Bytes of a buffer, cut to what is there.
+    proxy_get_buffer_bytes [V0_1_0 V0_2_0 V0_2_1] { word buffer_type: BufferType, word start: u32, word max_size: u32 } -> { bytes data } = get;
+    /// The length of a buffer, and flags that are always 0.
+    proxy_get_buffer_status [V0_1_0 V0_2_0 V0_2_1] { word buffer_type: BufferType } -> { word length, word flags } = status;
+    /// Replaces, prepends or appends bytes.
+    proxy_set_buffer_bytes [V0_1_0 V0_2_0 V0_2_1] { word buffer_type: BufferType, word start: u32, word size: u32, slice data } -> {} = set;
+    /// ABI 0.1.0: the configuration that the running callback is about.
+    proxy_get_configuration [V0_1_0] {} -> { bytes data } = get_configuration;
+}
+
+/// The content of a buffer.
+enum Content {
+    /// A copy by reference count.
+    Shared(Bytes),
+    /// A body that the stage holds.
+    Body(Direction),
+    /// A body buffer outside its callback.
+    ClosedBody,
+}
+
+fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
+    let state = &cx.state;
+    let entry = state.current.entry;
+    match buffer {
+        BufferType::HttpRequestBody => Ok(body(cx, Direction::Request)),
+        BufferType::HttpResponseBody => Ok(body(cx, Direction::Response)),
+        BufferType::HttpCallResponseBody => match &state.world.answer {
+            Some(answer) => Ok(Content::Shared(answer.body.clone())),
+            None => Err(Status::NotFound),
+        },
+        BufferType::VmConfiguration => {
+            if state.world.profile.vm_configuration_always || entry == Entry::Callback(Callback::OnVmStart) {
+                Ok(Content::Shared(state.vm_config.clone()))
+            } else {
+                Err(Status::NotFound)
+            }
+        }
+        BufferType::PluginConfiguration => {
+            let root = state.acting_root().and_then(|root| state.roots.get(&root));
+            match root {
+                // Envoy 1.40: also while the root context is created, but not in on_vm_start.
+                Some(root)
+                    if entry == Entry::Callback(Callback::OnConfigure)
+                        || (entry == Entry::Callback(Callback::OnContextCreate)
+                            && state.acting_stream().is_none()) =>
+                {
+                    Ok(Content::Shared(root.config.clone()))
+                }
+                _ => Err(Status::NotFound),
+            }
+        }
+        BufferType::DownstreamData | BufferType::UpstreamData => Ok(Content::ClosedBody),
+        BufferType::GrpcCallMessage | BufferType::ForeignFunctionArguments => Err(Status::NotFound),
+    }
+}
+
+fn body(cx: &Cx, direction: Direction) -> Content {
+    let stage = cx.state.acting_stream().and_then(|stream| {
+        cx.state.world.exchanges.get(&stream.exchange)?.stage(stream.filter, direction)
+    });
+    match stage {
+        Some(stage) if stage.buffer_visible => Content::Body(direction),
+        _ => Content::ClosedBody,
+    }
+}
+
+fn stage<'a>(cx: &'a mut Cx, direction: Direction) -> Option<&'a mut Stage> {
+    let stream = cx.state.acting_stream()?;
+    cx.state.world.exchanges.get_mut(&stream.exchange)?.stage_mut(stream.filter, direction)
+}
+
+fn get(cx: &mut Cx, buffer: BufferType, start: u32, max_size: u32) -> Result<Bytes, Status> {
+    let content = match find(cx, buffer)? {
+        Content::Shared(bytes) => bytes,
+        Content::Body(direction) => {
+            let Some(stage) = stage(cx, direction) else { return Ok(Bytes::new()) };
+            let (from, to) = clamp(stage.buffer.len(), start, max_size);
+            return Ok(Bytes::copy_from_slice(&stage.buffer[from..to]));
+        }
+        Content::ClosedBody => return cx.state.world.profile.closed_body.map(|()| Bytes::new()),
+    };
+    let (from, to) = clamp(content.len(), start, max_size);
+    Ok(content.slice(from..to))
+}
+
+/// The part of a buffer that start and size name; past its end there is nothing. Sums are taken in 64 bits, as in
+/// Envoy, so an overflow of 32 bits is never seen (abi.md 3.3).
+fn clamp(length: usize, start: u32, size: u32) -> (usize, usize) {
+    let from = (start as usize).min(length);
+    let to = (start as usize).saturating_add(size as usize).min(length);
+    (from, to)
+}
+
+fn status(cx: &mut Cx, buffer: BufferType) -> Result<(u32, u32), Status> {
+    let length = match find(cx, buffer)? {
+        Content::Shared(bytes) => bytes.len(),
+        Content::Body(direction) => stage(cx, direction).map_or(0, |stage| stage.buffer.len()),
+        Content::ClosedBody => match cx.state.world.profile.closed_body {
+            Ok(()) => 0,
+            Err(status) => return Err(status),
+        },
+    };
+    Ok((length as u32, 0))
+}
+
+fn set(cx: &mut Cx, buffer: BufferType, start: u32, size: u32, data: &[u8]) -> Result<(), Status> {
+    let direction = match find(cx, buffer)? {
+        Content::Body(direction) => direction,
+        Content::Shared(_) => return Err(cx.state.world.profile.readonly_buffer),
+        Content::ClosedBody => return Err(cx.state.world.profile.closed_body_write),
+    };
+    let in_the_middle = cx.state.world.profile.splice_in_the_middle;
+    let Some(stage) = stage(cx, direction) else { return Err(Status::NotFound) };
+    splice(&mut stage.buffer, start, size, data, in_the_middle)?;
+    let length = stage.buffer.len();
+    cx.effect(|| Effect::Buffer {
+        buffer,
+        change: BufferChange { start, size, data: Bytes::copy_from_slice(data), length },
+    });
+    Ok(())
+}
+
+/// The one rule of `proxy_set_buffer_bytes` (abi.md 3.3): at the start replace `size` bytes, at or past the end
+/// append, in between replace, or refuse as the host does.
+pub fn splice(
+    buffer: &mut BytesMut,
+    start: u32,
+    size: u32,
+    data: &[u8],
+    in_the_middle: Option<Status>,
+) -> Result<(), Status> {
+    let start = start as usize;
+    if start >= buffer.len() && !(start == 0 && buffer.is_empty()) {
+        buffer.extend_from_slice(data);
+        return Ok(());
+    }
+    if start > 0
+        && let Some(status) = in_the_middle
+    {
+        return Err(status);
+    }
+    let end = start.saturating_add(size as usize).min(buffer.len());
+    if end == buffer.len() {
+        buffer.truncate(start);
+        buffer.extend_from_slice(data);
+        return Ok(());
+    }
+    let tail = buffer.split_off(end);
+    buffer.truncate(start);
+    buffer.extend_from_slice(data);
+    buffer.unsplit(tail);
+    Ok(())
+}
+
+fn get_configuration(cx: &mut Cx) -> Result<Bytes, Status> {
+    let buffer = match cx.state.current.entry {
+        Entry::Callback(Callback::OnVmStart) => BufferType::VmConfiguration,
+        _ => BufferType::PluginConfiguration,
+    };
+    match find(cx, buffer) {
+        Ok(Content::Shared(bytes)) => Ok(bytes),
+        _ => Ok(Bytes::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The specification's rule, written the slow way.
+        #[test]
+        fn splice_is_a_vec_splice(old: Vec<u8>, start in 0u32..40, size in 0u32..40, new: Vec<u8>) {
+            let mut buffer = BytesMut::from(&old[..]);
+            splice(&mut buffer, start, size, &new, None).expect("nothing is refused");
+            let from = (start as usize).min(old.len());
+            let to = (from + size as usize).min(old.len());
+            let mut expected = old.clone();
+            expected.splice(from..to, new.iter().copied());
+            prop_assert_eq!(&buffer[..], &expected[..]);
+        }
+
+        #[test]
+        fn envoy_refuses_the_middle_and_changes_nothing(old in proptest::collection::vec(any::<u8>(), 2..20), at in 1u32..19) {
+            let at = at % (old.len() as u32 - 1) + 1;
+            let mut buffer = BytesMut::from(&old[..]);
+            if (at as usize) < old.len() {
+                let result = splice(&mut buffer, at, 1, b"x", Some(Status::BadArgument));
+                prop_assert_eq!(result, Err(Status::BadArgument));
+                prop_assert_eq!(&buffer[..], &old[..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Header maps: request and response headers and trailers, and the headers of call responses.
+//!
+//! Whether a map can be reached depends on where the stream stands, and differs between hosts; `access` is the
+//! only place that decides it.
+
+use super::row::{Cx, PairsArg, hostcall_rows};
+use crate::abi::{AbiVersion, Callback, MapType, Status, pairs};
+use crate::host::exchange::Exchange;
+use crate::host::state::StreamRef;
+use crate::message::{Direction, Headers};
+use crate::trace::{Effect, Entry, MapChange};
+use bytes::Bytes;
+
+hostcall_rows! {
+    /// The size of a map. Envoy counts the bytes of names and values, not the serialised size (abi.md 0.4).
+    proxy_get_header_map_size [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType } -> { word size } = size;
+    /// The whole map, serialised.
+    proxy_get_header_map_pairs [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType } -> { bytes pairs } = get_pairs;
+    /// Replaces the whole map.
+    proxy_set_header_map_pairs [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType, pairs pairs } -> {} = set_pairs;
+    /// The first value of a name.
+    proxy_get_header_map_value [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType, slice key } -> { bytes value } = get;
+    /// Appends an entry.
+    proxy_add_header_map_value [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType, slice key, slice value } -> {} = add;
+    /// Leaves exactly one entry of the name.
+    proxy_replace_header_map_value [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType, slice key, slice value } -> {} = replace;
+    /// Removes every entry of the name.
+    proxy_remove_header_map_value [V0_1_0 V0_2_0 V0_2_1] { word map_type: MapType, slice key } -> {} = remove;
+}
+
+/// How a map can be reached just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Read and write.
+    Open,
+    /// Trailers that do not exist yet; a write makes them.
+    Creatable,
+    /// Read only.
+    Read,
+    /// Known, but with nothing in it.
+    Nothing,
+    /// Out of reach.
+    Closed,
+}
+
+fn access(cx: &Cx, map: MapType) -> Access {
+    match map {
+        MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers => match cx.state.world.answer {
+            Some(_) => Access::Read,
+            None => Access::Closed,
+        },
+        MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => Access::Closed,
+        MapType::HttpRequestHeaders => stream_access(cx, Direction::Request, false),
+        MapType::HttpResponseHeaders => stream_access(cx, Direction::Response, false),
+        MapType::HttpRequestTrailers => stream_access(cx, Direction::Request, true),
+        MapType::HttpResponseTrailers => stream_access(cx, Direction::Response, true),
+    }
+}
+
+fn stream_access(cx: &Cx, direction: Direction, trailers: bool) -> Access {
+    let world = &cx.state.world;
+    let Some(StreamRef { exchange, filter }) = cx.state.acting_stream() else { return Access::Closed };
+    let Some(exchange) = world.exchanges.get(&exchange) else { return Access::Closed };
+    let Some(stage) = exchange.stage(filter, direction) else { return Access::Closed };
+    let half = exchange.half(direction);
+    let in_log = cx.state.current.entry == Entry::Callback(Callback::OnLog);
+    if trailers {
+        return match (stage.trailers_open, stage.in_last_body, &half.trailers) {
+            (true, _, Some(_)) => Access::Open,
+            (_, true, None) => Access::Creatable,
+            // Envoy 1.40: the request's trailers are not there in on_log, even if the request had some.
+            _ if in_log && world.profile.maps_in_log => match (direction, &half.trailers) {
+                (Direction::Response, Some(_)) => Access::Read,
+                _ => Access::Nothing,
+            },
+            _ => Access::Closed,
+        };
+    }
+    if stage.headers_open || (world.profile.maps_always_open && half.arrived) {
+        Access::Open
+    } else if in_log && world.profile.maps_in_log {
+        if half.arrived { Access::Read } else { Access::Nothing }
+    } else {
+        Access::Closed
+    }
+}
+
+/// The map itself, whatever its access.
+fn find<'a>(cx: &'a mut Cx, map: MapType) -> Option<&'a mut Headers> {
+    let stream = cx.state.acting_stream();
+    let world = &mut cx.state.world;
+    let mut exchange = |world: &'a mut crate::host::world::World| -> Option<&'a mut Exchange> {
+        world.exchanges.get_mut(&stream?.exchange)
+    };
+    match map {
+        MapType::HttpCallResponseHeaders => Some(&mut world.answer.as_mut()?.headers),
+        MapType::HttpCallResponseTrailers => Some(&mut world.answer.as_mut()?.trailers),
+        MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => None,
+        MapType::HttpRequestHeaders => Some(&mut exchange(world)?.request.headers),
+        MapType::HttpResponseHeaders => Some(&mut exchange(world)?.response.headers),
+        MapType::HttpRequestTrailers => exchange(world)?.request.trailers.as_mut(),
+        MapType::HttpResponseTrailers => exchange(world)?.response.trailers.as_mut(),
+    }
+}
+
+/// The map for writing, or for its size: Envoy makes no difference between the two.
+fn writable<'a>(cx: &'a mut Cx, map: MapType) -> Result<&'a mut Headers, Status> {
+    let closed = cx.state.world.profile.closed_map_write;
+    match access(cx, map) {
+        Access::Open => {}
+        Access::Creatable => create_trailers(cx, map),
+        Access::Read | Access::Nothing | Access::Closed => {
+            note_closed(cx, map);
+            return Err(closed);
+        }
+    }
+    find(cx, map).ok_or(closed)
+}
+
+fn create_trailers(cx: &mut Cx, map: MapType) {
+    let direction = match map {
+        MapType::HttpResponseTrailers => Direction::Response,
+        _ => Direction::Request,
+    };
+    let Some(stream) = cx.state.acting_stream() else { return };
+    let Some(exchange) = cx.state.world.exchanges.get_mut(&stream.exchange) else { return };
+    exchange.half_mut(direction).trailers = Some(Headers::new());
+    if let Some(stage) = exchange.stage_mut(stream.filter, direction) {
+        stage.trailers_open = true;
+    }
+}
+
+/// Says why a map was out of reach: it is the most frequent surprise of plugin authors (abi.md 11.2).
+fn note_closed(cx: &mut Cx, map: MapType) {
+    let plugin = cx.state.current.plugin;
+    let entry = cx.state.current.entry.name();
+    cx.state.world.finding(
+        "hostcall-in-wrong-phase",
+        Some(plugin),
+        format!(
+            "{map} was asked for in {entry}, where it can't be reached: on Envoy a header map is there in its own \
+             callback, and after that only while the callback's Pause holds; APISIX has it in every phase; \
+             read what you need in the headers callback and keep it"
+        ),
+    );
+}
+
+fn size(cx: &mut Cx, map: MapType) -> Result<u32, Status> {
+    Ok(writable(cx, map)?.byte_size() as u32)
+}
+
+fn get_pairs(cx: &mut Cx, map: MapType) -> Result<Bytes, Status> {
+    match access(cx, map) {
+        Access::Open | Access::Read => {}
+        Access::Creatable | Access::Nothing => return Ok(Bytes::new()),
+        Access::Closed => {
+            note_closed(cx, map);
+            return match cx.state.world.profile.closed_map_pairs {
+                Status::Ok => Ok(Bytes::new()),
+                status => Err(status),
+            };
+        }
+    }
+    let Some(headers) = find(cx, map) else { return Ok(Bytes::new()) };
+    if headers.is_empty() {
+        return Ok(Bytes::new());
+    }
+    Ok(pairs::encode(headers.iter().map(|(k, v)| (&k[..], &v[..]))).into())
+}
+
+fn get(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<Bytes, Status> {
+    let old = cx.state.abi == AbiVersion::V0_1_0;
+    let found = match access(cx, map) {
+        Access::Open | Access::Read => {
+            find(cx, map).and_then(|headers| headers.get(key).cloned()).ok_or(Status::NotFound)
+        }
+        Access::Nothing => Err(Status::NotFound),
+        Access::Creatable => Err(cx.state.world.profile.closed_map_value),
+        Access::Closed => {
+            note_closed(cx, map);
+            Err(cx.state.world.profile.closed_map_value)
+        }
+    };
+    // ABI 0.1.0 knows no "not found": the value is empty instead (abi.md 1.2).
+    if old && found.is_err() { Ok(Bytes::new()) } else { found }
+}
+
+fn name(cx: &Cx, key: &[u8]) -> Bytes {
+    if cx.state.world.profile.lowercases_names {
+        key.to_ascii_lowercase().into()
+    } else {
+        Bytes::copy_from_slice(key)
+    }
+}
+
+fn set_pairs(cx: &mut Cx, map: MapType, pairs: PairsArg) -> Result<(), Status> {
+    let pairs = decoded(cx, pairs)?;
+    let lowered: Headers = pairs.iter().map(|(k, v)| (name(cx, k), v.clone())).collect();
+    *writable(cx, map)? = lowered;
+    cx.effect(|| Effect::Map { map, change: MapChange::Set(pairs) });
+    Ok(())
+}
+
+/// A header map from the guest, or what the host makes of bytes that are none.
+pub fn decoded(cx: &mut Cx, pairs: PairsArg) -> Result<Vec<pairs::Pair>, Status> {
+    match pairs.0 {
+        Ok(pairs) => Ok(pairs),
+        Err(error) => {
+            let plugin = cx.state.current.plugin;
+            cx.state.world.finding(
+                "malformed-pairs",
+                Some(plugin),
+                format!(
+                    "a header map that does not decode ({error}): Envoy takes it for an empty one and says ok, \
+                     other hosts read past it; build it with your SDK"
+                ),
+            );
+            if cx.state.world.profile.malformed_pairs_are_empty { Ok(Vec::new()) } else { Err(Status::BadArgument) }
+        }
+    }
+}
+
+fn add(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
+    let (key, value) = (name(cx, key), Bytes::copy_from_slice(value));
+    writable(cx, map)?.append(key.clone(), value.clone());
+    cx.effect(|| Effect::Map { map, change: MapChange::Add(key, value) });
+    Ok(())
+}
+
+fn replace(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
+    let (key, value) = (name(cx, key), Bytes::copy_from_slice(value));
+    writable(cx, map)?.replace(key.clone(), value.clone());
+    cx.effect(|| Effect::Map { map, change: MapChange::Replace(key, value) });
+    Ok(())
+}
+
+fn remove(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<(), Status> {
+    let key = name(cx, key);
+    let removed = writable(cx, map)?.remove(&key);
+    cx.effect(|| Effect::Map { map, change: MapChange::Remove(key, removed) });
+    Ok(())
+}

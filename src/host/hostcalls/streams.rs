@@ -1,0 +1,140 @@
+//! What steers a stream: continue, close, local response. All of it takes hold after the guest has returned.
+
+use super::fields::decoded;
+use super::row::{Cx, PairsArg, hostcall_rows};
+use crate::abi::{Callback, Status, StreamType};
+use crate::host::world::{Deferred, DeferredAction};
+use crate::message::Direction;
+use crate::trace::{Effect, Entry, LocalResponse};
+use bytes::Bytes;
+use std::sync::Arc;
+
+hostcall_rows! {
+    /// Resumes a stream that was paused.
+    proxy_continue_stream [V0_2_0 V0_2_1] { word stream_type: StreamType } -> {} = continue_stream;
+    /// Breaks a stream off.
+    proxy_close_stream [V0_2_0 V0_2_1] { word stream_type: StreamType } -> {} = close_stream;
+    /// ABI 0.1.0: resumes the request.
+    proxy_continue_request [V0_1_0] (may_return_nothing) {} -> {} = continue_request;
+    /// ABI 0.1.0: resumes the response.
+    proxy_continue_response [V0_1_0] (may_return_nothing) {} -> {} = continue_response;
+    /// ABI 0.1.0: the route is looked up again.
+    proxy_clear_route_cache [V0_1_0] (may_return_nothing) {} -> {} = clear_route_cache;
+    /// Answers the request.
+    proxy_send_local_response [V0_1_0 V0_2_0 V0_2_1] {
+        word status_code: u32, slice status_code_details, slice body, pairs headers, word grpc_status: i32
+    } -> {} = send_local_response;
+    /// Code and message of the last call that was answered.
+    proxy_get_status [V0_1_0 V0_2_0 V0_2_1] {} -> { word code, bytes message } = get_status;
+}
+
+fn continue_stream(cx: &mut Cx, stream: StreamType) -> Result<(), Status> {
+    match stream {
+        StreamType::HttpRequest => defer(cx, DeferredAction::Continue(Direction::Request)),
+        StreamType::HttpResponse => defer(cx, DeferredAction::Continue(Direction::Response)),
+        StreamType::Downstream => {}
+        StreamType::Upstream => match cx.state.world.profile.continue_upstream {
+            Status::Ok => {}
+            status => return Err(status),
+        },
+    }
+    close_request_maps(cx);
+    cx.effect(|| Effect::ContinueStream(stream));
+    Ok(())
+}
+
+/// Envoy 1.40: continuing either direction forgets the *request's* maps and buffer at once (seen with both), so
+/// that they can't be reached even in the rest of the callback.
+fn close_request_maps(cx: &mut Cx) {
+    if cx.state.world.profile.maps_always_open {
+        return;
+    }
+    let Some(stream) = cx.state.acting_stream() else { return };
+    let Some(exchange) = cx.state.world.exchanges.get_mut(&stream.exchange) else { return };
+    if let Some(stage) = exchange.stage_mut(stream.filter, Direction::Request) {
+        stage.headers_open = false;
+        stage.trailers_open = false;
+        stage.buffer_visible = false;
+    }
+}
+
+fn close_stream(cx: &mut Cx, stream: StreamType) -> Result<(), Status> {
+    match stream {
+        StreamType::HttpRequest => defer(cx, DeferredAction::Close(Direction::Request)),
+        StreamType::HttpResponse => defer(cx, DeferredAction::Close(Direction::Response)),
+        StreamType::Downstream | StreamType::Upstream => {}
+    }
+    cx.effect(|| Effect::CloseStream(stream));
+    Ok(())
+}
+
+fn continue_request(cx: &mut Cx) -> Result<(), Status> {
+    continue_stream(cx, StreamType::HttpRequest)
+}
+
+fn continue_response(cx: &mut Cx) -> Result<(), Status> {
+    continue_stream(cx, StreamType::HttpResponse)
+}
+
+/// There are no routes here.
+fn clear_route_cache(_: &mut Cx) -> Result<(), Status> {
+    Ok(())
+}
+
+fn send_local_response(
+    cx: &mut Cx,
+    status: u32,
+    details: &[u8],
+    body: &[u8],
+    headers: PairsArg,
+    grpc_status: i32,
+) -> Result<(), Status> {
+    let headers = decoded(cx, headers)?;
+    let response = Arc::new(LocalResponse {
+        status,
+        details: Bytes::copy_from_slice(details),
+        body: Bytes::copy_from_slice(body),
+        headers,
+        grpc_status,
+    });
+    if let Some(stream) = cx.state.acting_stream() {
+        if cx.state.current.entry == Entry::Callback(Callback::OnLog) {
+            let plugin = cx.state.current.plugin;
+            cx.state.world.finding(
+                "local-response-in-log",
+                Some(plugin),
+                "a local response from on_log: Envoy 1.40 calls on_log again for it and crashes; don't",
+            );
+        }
+        let world = &mut cx.state.world;
+        let filter = world.exchanges.get_mut(&stream.exchange).and_then(|e| e.filters.get_mut(stream.filter));
+        if let Some(filter) = filter {
+            if filter.replied {
+                let plugin = filter.plugin;
+                world.finding(
+                    "double-local-response",
+                    Some(plugin),
+                    "a second local response of one stream: the first one was sent here; Envoy has hung and crashed \
+                     on it (envoy#28826), APISIX sends the last one, Kong traps; send one and return",
+                );
+                cx.effect(|| Effect::LocalResponse(response));
+                return Ok(());
+            }
+            filter.replied = true;
+        }
+        defer(cx, DeferredAction::LocalResponse(response.clone()));
+    }
+    cx.effect(|| Effect::LocalResponse(response));
+    Ok(())
+}
+
+fn get_status(cx: &mut Cx) -> Result<(u32, Bytes), Status> {
+    let root = cx.state.acting_root().and_then(|root| cx.state.roots.get(&root));
+    Ok(root.map_or((0, Bytes::new()), |root| root.last_status.clone()))
+}
+
+fn defer(cx: &mut Cx, action: DeferredAction) {
+    if let Some(stream) = cx.state.acting_stream() {
+        cx.state.world.deferred.push_back(Deferred { exchange: stream.exchange, filter: stream.filter, action });
+    }
+}

@@ -1,0 +1,303 @@
+//! Plugins and their VMs from start to shutdown: boot, root context, configuration, ticks, queues, end.
+
+use super::plugin::LoadedPlugin;
+use super::state::Root;
+use super::vm::{Vm, VmSpec};
+use super::world::Posted;
+use super::{Called, Host};
+use crate::abi::{Callback, ContextId, PluginIndex, VmIndex};
+use crate::trace::{CallbackEntered, Entry, Event};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// One plugin of the chain, as the driver configures it.
+#[derive(Clone)]
+pub struct PluginConfig {
+    /// The code.
+    pub code: Arc<LoadedPlugin>,
+    /// Its name.
+    pub name: String,
+    /// Its root id.
+    pub root_id: String,
+    /// Its configuration.
+    pub config: Bytes,
+    /// The configuration of its VM.
+    pub vm_config: Bytes,
+    /// WASI environment, each `KEY=value`.
+    pub environment: Vec<Bytes>,
+}
+
+/// A configured plugin: which VM, which root context.
+pub(super) struct Plugin {
+    pub(super) config: PluginConfig,
+    pub(super) vm: VmIndex,
+    pub(super) root: Option<ContextId>,
+}
+
+/// Why a plugin did not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// It broke; the trace has the trap.
+    #[error("trapped in {}", .0.name())]
+    Trapped(Entry),
+    /// `proxy_on_vm_start` returned false.
+    #[error("proxy_on_vm_start returned false")]
+    VmStart,
+    /// `proxy_on_configure` returned false.
+    #[error("proxy_on_configure returned false: the plugin refused its configuration")]
+    Configure,
+}
+
+impl Host {
+    /// Adds a plugin at the end of the chain and starts it. Two configurations of one file and name share a VM.
+    pub fn add_plugin(&mut self, config: PluginConfig) -> Result<PluginIndex, StartError> {
+        let plugin = PluginIndex(self.plugins.len());
+        let shared = self.plugins.iter().find(|other| {
+            let other = &other.config;
+            Arc::ptr_eq(&other.code, &config.code)
+                && other.name == config.name
+                && other.vm_config == config.vm_config
+                && other.environment == config.environment
+        });
+        let vm = match shared {
+            Some(other) => other.vm,
+            None => VmIndex(self.vms.len()),
+        };
+        self.plugins.push(Plugin { config, vm, root: None });
+        if vm.0 == self.vms.len() {
+            let machine = self.boot(vm, plugin, false)?;
+            self.vms.push(machine);
+        }
+        self.start_root(plugin)?;
+        self.run_posted();
+        Ok(plugin)
+    }
+
+    fn boot(&mut self, vm: VmIndex, plugin: PluginIndex, rebuilt: bool) -> Result<Vm, StartError> {
+        let Some(Plugin { config, .. }) = self.plugins.get(plugin.0) else {
+            return Err(StartError::VmStart);
+        };
+        let spec = VmSpec {
+            plugin: config.code.clone(),
+            vm_config: config.vm_config.clone(),
+            environment: config.environment.clone(),
+            limits: self.limits,
+        };
+        self.world.recorder.push(|| Event::VmStarted { plugin, rebuilt });
+        let from = self.world.recorder.events().len();
+        let entered = |world: &mut super::World, callback: Entry| {
+            let context = ContextId(0);
+            let event = CallbackEntered { plugin, callback, context, exchange: None, args: Default::default() };
+            world.recorder.push(|| Event::CallbackEntered(event));
+            if callback != Entry::Start("start section") {}
+        };
+        Vm::boot(&spec, vm, plugin, &mut self.world, entered).map_err(|(entry, broken)| {
+            self.record_trap(broken, plugin, entry, ContextId(0), None, from);
+            StartError::Trapped(entry)
+        })
+    }
+
+    /// Root context, `on_vm_start`, `on_configure` (abi.md 2.3): each root of a shared VM sees all three.
+    fn start_root(&mut self, plugin: PluginIndex) -> Result<(), StartError> {
+        let Some(Plugin { config, vm, .. }) = self.plugins.get(plugin.0) else { return Err(StartError::VmStart) };
+        let (vm, config) = (*vm, config.clone());
+        let Some(machine) = self.vms.get_mut(vm.0) else { return Err(StartError::VmStart) };
+        let state = machine.state_mut();
+        let root = state.new_context(None, plugin, None);
+        let record = Root {
+            name: config.name.into(),
+            root_id: config.root_id.into(),
+            config: config.config.clone(),
+            ..Root::default()
+        };
+        state.roots.insert(root, record);
+        if let Some(plugin) = self.plugins.get_mut(plugin.0) {
+            plugin.root = Some(root);
+        }
+        self.start_callback(vm, plugin, Callback::OnContextCreate, root, 0)?;
+        if self.world.profile.calls_vm_start
+            && !self.start_callback(vm, plugin, Callback::OnVmStart, root, config.vm_config.len())?
+        {
+            return Err(StartError::VmStart);
+        }
+        if !self.start_callback(vm, plugin, Callback::OnConfigure, root, config.config.len())? {
+            return Err(StartError::Configure);
+        }
+        Ok(())
+    }
+
+    fn start_callback(
+        &mut self,
+        vm: VmIndex,
+        plugin: PluginIndex,
+        callback: Callback,
+        root: ContextId,
+        arg: usize,
+    ) -> Result<bool, StartError> {
+        match self.call(vm, plugin, callback, root, &[arg as u32]) {
+            Called::Returned(result) => Ok(result != Some(0)),
+            Called::Missing => Ok(true),
+            Called::Skipped | Called::Trapped => Err(StartError::Trapped(Entry::Callback(callback))),
+        }
+    }
+
+    /// A new configuration for a plugin: a new root context in the same VM takes over, and the old one ends, as
+    /// when Envoy gets a new listener with the same VM configuration.
+    pub fn reconfigure(&mut self, plugin: PluginIndex, config: Bytes) -> Result<(), StartError> {
+        let Some(Plugin { config: current, vm, root }) = self.plugins.get_mut(plugin.0) else { return Ok(()) };
+        current.config = config;
+        let (vm, old) = (*vm, *root);
+        self.rebuild_if_failed(vm)?;
+        self.start_root(plugin)?;
+        if let Some(old) = old {
+            self.end_root(vm, plugin, old);
+        }
+        self.run_posted();
+        Ok(())
+    }
+
+    /// Replaces a VM that trapped, where the policy says so; all its plugins start anew.
+    pub(super) fn rebuild_if_failed(&mut self, vm: VmIndex) -> Result<(), StartError> {
+        if !self.policy.rebuild || !self.vms.get(vm.0).is_some_and(|machine| machine.failed) {
+            return Ok(());
+        }
+        let users: Vec<PluginIndex> =
+            (0..self.plugins.len()).map(PluginIndex).filter(|p| self.plugins[p.0].vm == vm).collect();
+        let Some(first) = users.first().copied() else { return Ok(()) };
+        self.world.ticks.retain(|(of, _), _| *of != vm);
+        self.world.calls.retain(|_, call| call.vm != vm);
+        self.vms[vm.0] = self.boot(vm, first, true)?;
+        for plugin in users {
+            self.start_root(plugin)?;
+        }
+        Ok(())
+    }
+
+    /// When the next tick is due, on the monotonic clock.
+    pub fn next_tick(&self) -> Option<u64> {
+        self.world.ticks.values().map(|tick| tick.due_ns).min()
+    }
+
+    /// Runs the tick that is due first, if one is due by now, and arms it again.
+    pub fn fire_tick(&mut self) -> bool {
+        let now = self.world.clock.monotonic_ns();
+        let first = self.world.ticks.iter().min_by_key(|(key, tick)| (tick.due_ns, **key));
+        let Some((&(vm, root), tick)) = first else { return false };
+        if tick.due_ns > now {
+            return false;
+        }
+        let due_ns = tick.due_ns;
+        let plugin = self.plugin_of(vm, root);
+        let called = match plugin {
+            Some(plugin) => self.call(vm, plugin, Callback::OnTick, root, &[]),
+            None => Called::Skipped,
+        };
+        // Envoy arms the timer again when the callback has returned, unless the plugin stopped it.
+        match called {
+            Called::Skipped | Called::Trapped => {
+                self.world.ticks.remove(&(vm, root));
+            }
+            Called::Returned(_) | Called::Missing => {
+                let now = self.world.clock.monotonic_ns();
+                if let Some(tick) = self.world.ticks.get_mut(&(vm, root))
+                    && tick.due_ns == due_ns
+                {
+                    tick.due_ns = now.saturating_add(tick.period_ns);
+                }
+            }
+        }
+        self.settle();
+        self.run_posted();
+        true
+    }
+
+    /// Tells queue owners of their messages, one callback for each.
+    pub(super) fn run_posted(&mut self) {
+        // Two plugins that answer each other's messages never end; fuel is counted for each callback only.
+        const MOST: usize = 10_000;
+        for _ in 0..MOST {
+            let Some(Posted { vm, root, queue }) = self.world.posted.pop_front() else { return };
+            if let Some(plugin) = self.plugin_of(vm, root) {
+                self.call(vm, plugin, Callback::OnQueueReady, root, &[queue.0]);
+                self.settle();
+            }
+        }
+        self.world.posted.clear();
+        self.world.finding(
+            "endless-queue",
+            None,
+            "10,000 queue notifications followed each other without an end: a plugin enqueues whenever it is told of \
+             a message; the rest was dropped here, on Envoy this keeps a worker busy for ever",
+        );
+    }
+
+    /// The plugin that a root context belongs to, if the context still exists.
+    pub(super) fn plugin_of(&self, vm: VmIndex, root: ContextId) -> Option<PluginIndex> {
+        Some(self.vms.get(vm.0)?.state().contexts.get(&root)?.plugin)
+    }
+
+    /// Ends every plugin: roots in reverse order, as Envoy does on SIGTERM.
+    pub fn shutdown(&mut self) {
+        let open: Vec<_> = self.world.exchanges.keys().copied().collect();
+        for exchange in open {
+            self.abort(exchange);
+        }
+        for at in (0..self.plugins.len()).rev() {
+            let plugin = &mut self.plugins[at];
+            let (vm, root) = (plugin.vm, plugin.root.take());
+            if let Some(root) = root {
+                self.end_root(vm, PluginIndex(at), root);
+            }
+        }
+        self.world.ticks.clear();
+    }
+
+    fn end_root(&mut self, vm: VmIndex, plugin: PluginIndex, root: ContextId) {
+        let steps = self.world.profile.root_end;
+        self.world.ticks.remove(&(vm, root));
+        for callback in steps {
+            if *callback == Callback::OnDelete && self.root_state(vm, root).is_some_and(|r| r.pending_done) {
+                // `on_delete` follows when `proxy_done` is called.
+                return;
+            }
+            let called = self.call(vm, plugin, *callback, root, &[]);
+            if *callback == Callback::OnDone
+                && matches!(called, Called::Returned(Some(0)))
+                && self.world.profile.root_waits_for_done
+                && let Some(state) = self.root_state(vm, root)
+            {
+                state.pending_done = true;
+            }
+            self.settle();
+        }
+        if let Some(machine) = self.vms.get_mut(vm.0) {
+            machine.state_mut().contexts.remove(&root);
+            machine.state_mut().roots.remove(&root);
+        }
+    }
+
+    /// Roots that called `proxy_done` after they had held up their end.
+    pub(super) fn finish_done_roots(&mut self) {
+        for at in 0..self.vms.len() {
+            let vm = VmIndex(at);
+            let done: Vec<(ContextId, PluginIndex)> = {
+                let state = self.vms[at].state();
+                let done = state.roots.iter().filter(|(_, root)| root.done).map(|(id, _)| *id);
+                done.filter_map(|id| Some((id, state.contexts.get(&id)?.plugin))).collect()
+            };
+            for (root, plugin) in done {
+                if let Some(state) = self.root_state(vm, root) {
+                    state.done = false;
+                }
+                self.call(vm, plugin, Callback::OnDelete, root, &[]);
+                let state = self.vms[at].state_mut();
+                state.contexts.remove(&root);
+                state.roots.remove(&root);
+            }
+        }
+    }
+
+    pub(super) fn root_state(&mut self, vm: VmIndex, root: ContextId) -> Option<&mut Root> {
+        self.vms.get_mut(vm.0)?.state_mut().roots.get_mut(&root)
+    }
+}

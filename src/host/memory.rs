@@ -1,0 +1,198 @@
+//! The only code that touches guest memory for hostcalls: slices in, values out through the allocator.
+//!
+//! Addresses are u32 and sums are taken in 64 bits, so nothing wraps. A host slice is never kept across a call
+//! of the allocator, which may grow the memory.
+
+use super::state::{RestrictedPhase, VmState};
+use crate::trace::{Effect, Event, HostcallRecord, HostcallResult, Recorder, Value};
+use bytes::Bytes;
+use wasmtime::{AsContext, AsContextMut, Caller};
+
+/// What a hostcall costs in fuel beside the guest's own instructions, so that a loop of hostcalls ends too.
+const FUEL_PER_CALL: u64 = 200;
+/// What a byte that crosses the border costs.
+const FUEL_PER_BYTE: u64 = 1;
+
+/// A hostcall that stops the guest instead of returning.
+#[derive(Debug, thiserror::Error)]
+pub enum HostTrap {
+    /// Hosts allow few hostcalls while a module starts or allocates.
+    #[error("restricted_callback: {name} may not be called from {phase}")]
+    Restricted {
+        /// The hostcall.
+        name: &'static str,
+        /// Where it was called.
+        phase: &'static str,
+    },
+    /// What one case may log, record or hold is bounded.
+    #[error("{0}")]
+    Limit(String),
+    /// The guest ended itself.
+    #[error("proc_exit({0})")]
+    Exit(u32),
+}
+
+/// One hostcall under way: collects what the trace will show.
+pub struct Call {
+    name: &'static str,
+    recorded: bool,
+    /// Decoded arguments.
+    pub args: Vec<(&'static str, Value)>,
+    /// Values written to out pointers.
+    pub returned: Vec<(&'static str, Value)>,
+    /// What was done.
+    pub effects: Vec<Effect>,
+    /// Bytes that the guest passed in.
+    pub bytes: usize,
+}
+
+impl Call {
+    /// Begins a call.
+    pub fn new(caller: &Caller<'_, VmState>, name: &'static str) -> Self {
+        Self {
+            name,
+            recorded: caller.data().world.recorder.is_on(),
+            args: Vec::new(),
+            returned: Vec::new(),
+            effects: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Whether the trace wants to know.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+}
+
+/// Checks that the hostcall may be made now, and charges for it.
+pub fn before(caller: &mut Caller<'_, VmState>, name: &'static str) -> wasmtime::Result<()> {
+    if let Some(phase) = caller.data().restricted {
+        let allowed = super::hostcalls::allowed_when_restricted(name, phase);
+        if !allowed {
+            let phase = match phase {
+                RestrictedPhase::Start => "a start function",
+                RestrictedPhase::Allocator => "the allocator",
+            };
+            return Err(wasmtime::Error::new(HostTrap::Restricted { name, phase }));
+        }
+    }
+    charge(caller, FUEL_PER_CALL)
+}
+
+/// Takes fuel for work that the host does on behalf of the guest.
+pub fn charge(caller: &mut Caller<'_, VmState>, fuel: u64) -> wasmtime::Result<()> {
+    if !caller.data().metered {
+        return Ok(());
+    }
+    match caller.get_fuel()?.checked_sub(fuel) {
+        Some(left) => caller.set_fuel(left),
+        None => {
+            caller.set_fuel(0)?;
+            Err(wasmtime::Trap::OutOfFuel.into())
+        }
+    }
+}
+
+/// Charges for the bytes that a call moves.
+pub fn charge_bytes(caller: &mut Caller<'_, VmState>, bytes: usize) -> wasmtime::Result<()> {
+    charge(caller, FUEL_PER_BYTE.saturating_mul(bytes as u64))
+}
+
+/// Charges for the bytes that came in, and writes the call into the trace.
+pub fn after(caller: &mut Caller<'_, VmState>, call: Call, result: HostcallResult) -> wasmtime::Result<()> {
+    let charged = charge_bytes(caller, call.bytes);
+    if !call.recorded {
+        return charged;
+    }
+    let state = caller.data_mut();
+    let context = state.acting_context();
+    let record = HostcallRecord {
+        plugin: state.current.plugin,
+        context,
+        exchange: state.exchange_of(context),
+        name: call.name,
+        args: call.args,
+        result,
+        returned: call.returned,
+        effects: call.effects,
+    };
+    state.world.recorder.push(|| Event::Hostcall(record));
+    if !state.world.recorder.charge(call.bytes) {
+        let message = format!("the trace of this case passed {} MiB", Recorder::LIMIT >> 20);
+        return Err(wasmtime::Error::new(HostTrap::Limit(message)));
+    }
+    charged
+}
+
+/// The guest's memory beside the VM's state. `None` before the module has a memory.
+pub fn split<'a>(caller: &'a mut Caller<'_, VmState>) -> Option<(&'a mut [u8], &'a mut VmState)> {
+    let memory = match caller.data().memory {
+        Some(memory) => memory,
+        // The start section runs before the host has the instance.
+        None => caller.get_export("memory")?.into_memory()?,
+    };
+    Some(memory.data_and_store_mut(caller))
+}
+
+/// A slice of the guest's memory; `None` where it goes past the end.
+pub fn slice(data: &[u8], pointer: i32, length: i32) -> Option<&[u8]> {
+    let start = pointer as u32 as usize;
+    let end = start.checked_add(length as u32 as usize)?;
+    data.get(start..end)
+}
+
+fn write(caller: &mut Caller<'_, VmState>, pointer: i32, bytes: &[u8]) -> bool {
+    let Some((data, _)) = split(caller) else { return false };
+    let start = pointer as u32 as usize;
+    let Some(target) = start.checked_add(bytes.len()).and_then(|end| data.get_mut(start..end)) else {
+        return false;
+    };
+    target.copy_from_slice(bytes);
+    true
+}
+
+/// Writes 4 bytes; false where the pointer is out of bounds.
+pub fn write_word(caller: &mut Caller<'_, VmState>, value: u32, pointer: i32) -> wasmtime::Result<bool> {
+    Ok(write(caller, pointer, &value.to_le_bytes()))
+}
+
+/// Writes 8 bytes; false where the pointer is out of bounds.
+pub fn write_long(caller: &mut Caller<'_, VmState>, value: u64, pointer: i32) -> wasmtime::Result<bool> {
+    Ok(write(caller, pointer, &value.to_le_bytes()))
+}
+
+/// Copies bytes into memory that the guest allocates and writes pointer and size; false where a pointer is out of
+/// bounds or the allocator gave nothing. For no bytes the allocator is not called and the pointer is 0
+/// (abi.md 2.5: Go's allocator panics on size 0).
+pub fn write_bytes(
+    caller: &mut Caller<'_, VmState>,
+    value: Bytes,
+    pointer_out: i32,
+    size_out: i32,
+) -> wasmtime::Result<bool> {
+    let pointer = if value.is_empty() {
+        0
+    } else {
+        charge_bytes(caller, value.len())?;
+        let Some(pointer) = allocate(caller, value.len() as u32)? else { return Ok(false) };
+        if !write(caller, pointer as i32, &value) {
+            return Ok(false);
+        }
+        pointer
+    };
+    Ok(write(caller, pointer_out, &pointer.to_le_bytes())
+        && write(caller, size_out, &(value.len() as u32).to_le_bytes()))
+}
+
+/// Asks the guest for memory. This is guest execution inside a hostcall: it may trap, and the memory may grow.
+fn allocate(caller: &mut Caller<'_, VmState>, size: u32) -> wasmtime::Result<Option<u32>> {
+    let Some(allocator) = caller.data().allocator.clone() else { return Ok(None) };
+    let before = caller.data_mut().restricted.replace(RestrictedPhase::Allocator);
+    let result = allocator.call(caller.as_context_mut(), size);
+    caller.data_mut().restricted = before;
+    let pointer = result?;
+    let end = u64::from(pointer) + u64::from(size);
+    let length = caller.data().memory.map_or(0, |m| m.data_size(caller.as_context()) as u64);
+    Ok((pointer != 0 && end <= length).then_some(pointer))
+}

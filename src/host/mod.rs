@@ -1,0 +1,151 @@
+//! The host core: a synchronous state machine that does no I/O.
+//!
+//! A driver opens exchanges, feeds pieces of messages, answers calls and moves time; the host calls the plugins
+//! and leaves [`Output`]s to be carried out. No hostcall blocks, so nothing here ever waits. The runner and the
+//! proxy are two such drivers and decide nothing about plugins themselves.
+
+mod calls;
+pub mod engine;
+pub mod env;
+pub mod exchange;
+pub mod hostcalls;
+pub mod inspect;
+mod lifecycle;
+pub mod limits;
+pub(crate) mod memory;
+pub mod plugin;
+pub mod profile;
+pub mod state;
+pub mod store;
+mod stream;
+pub mod symbols;
+mod teardown;
+pub mod vm;
+pub mod world;
+
+pub use calls::CallResult;
+pub use lifecycle::{PluginConfig, StartError};
+pub use world::Output;
+
+use crate::abi::{Callback, ContextId, ExchangeId, PluginIndex, VmIndex};
+use crate::trace::{CallbackArgs, CallbackEntered, CallbackLeft, Entry, Event, Trap, views};
+use std::sync::Arc;
+use vm::{Broken, Vm};
+use world::World;
+
+/// A host with its plugins.
+pub struct Host {
+    world: Box<World>,
+    vms: Vec<Vm>,
+    plugins: Vec<lifecycle::Plugin>,
+    limits: limits::Limits,
+    policy: TrapPolicy,
+    last_exchange: u32,
+}
+
+/// What a trap does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrapPolicy {
+    /// The request is answered with the host's error; else it goes on without the plugin.
+    pub fail_request: bool,
+    /// The VM is replaced for the next request.
+    pub rebuild: bool,
+}
+
+/// What became of a call into the guest.
+#[derive(Debug)]
+enum Called {
+    /// It returned; `None` where there is no result, or no such export.
+    Returned(Option<u32>),
+    /// The guest does not have the callback.
+    Missing,
+    /// The VM had broken before.
+    Skipped,
+    /// It broke now.
+    Trapped,
+}
+
+impl Host {
+    /// A host without plugins.
+    pub fn new(world: World, limits: limits::Limits, policy: TrapPolicy) -> Self {
+        Self { world: Box::new(world), vms: Vec::new(), plugins: Vec::new(), limits, policy, last_exchange: 0 }
+    }
+
+    /// What the host knows beside its VMs.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The same, for the driver to set time, properties and unknown upstreams, and to take outputs and the trace.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// The next thing that the driver has to carry out.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.world.outputs.pop_front()
+    }
+
+    /// Enters the guest and records it.
+    fn call(&mut self, vm: VmIndex, plugin: PluginIndex, callback: Callback, context: ContextId, args: &[u32]) -> Called {
+        let Some(machine) = self.vms.get_mut(vm.0) else { return Called::Skipped };
+        if machine.failed && self.world.profile.trap_disables_vm {
+            return Called::Skipped;
+        }
+        if !machine.has(callback) {
+            return Called::Missing;
+        }
+        let exchange = machine.state().exchange_of(context);
+        let entry = Entry::Callback(callback);
+        let taken = callback.arity(machine.plugin.abi()).saturating_sub(1).min(args.len());
+        let from = self.world.recorder.events().len();
+        self.world.recorder.push(|| {
+            let args = CallbackArgs::new(&args[..taken]);
+            Event::CallbackEntered(CallbackEntered { plugin, callback: entry, context, exchange, args })
+        });
+        let mut all = [context.0, 0, 0, 0, 0];
+        let count = args.len().min(4);
+        all[1..=count].copy_from_slice(&args[..count]);
+        match machine.call(callback, &all[..=count], &mut self.world, plugin) {
+            Ok(result) => {
+                let left = CallbackLeft { plugin, callback: entry, context, exchange, result };
+                self.world.recorder.push(|| Event::CallbackLeft(left));
+                Called::Returned(result)
+            }
+            Err(broken) => {
+                self.record_trap(broken, plugin, entry, context, exchange, from);
+                Called::Trapped
+            }
+        }
+    }
+
+    fn record_trap(
+        &mut self,
+        broken: Broken,
+        plugin: PluginIndex,
+        callback: Entry,
+        context: ContextId,
+        exchange: Option<ExchangeId>,
+        from: usize,
+    ) {
+        // What the guest had asked for in this callback does not happen any more.
+        if let Some(exchange) = exchange {
+            self.world.deferred.retain(|deferred| deferred.exchange != exchange);
+        }
+        let events = self.world.recorder.events();
+        let panic = panic_message(events.get(from..).unwrap_or_default());
+        let Broken { kind, message, frames } = broken;
+        let trap = Trap { plugin, callback, context, exchange, kind, message, panic, frames };
+        self.world.recorder.push(|| Event::Trap(Arc::new(trap)));
+    }
+}
+
+/// What a plugin logged at error or above: the Rust SDK's panic hook, Go's runtime and AssemblyScript's abort all
+/// write their message that way.
+fn panic_message(events: &[Event]) -> Option<String> {
+    let lines: Vec<String> = views::logs(events)
+        .filter(|line| line.level >= crate::abi::LogLevel::Error)
+        .map(|line| String::from_utf8_lossy(&line.message).into_owned())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}

@@ -1,0 +1,164 @@
+//! A module that has been looked at, compiled and linked: shared by all VMs that run it, on all threads.
+
+use super::hostcalls::{self, row};
+use super::inspect::{
+    self, Allocator, Import, ImportTable, Inspection, Known, LinkRules, LinkedHostcalls, LoadError, MissingAllocator,
+    MissingMarker, ValKind, WrongExport,
+};
+use super::profile::Profile;
+use super::state::VmState;
+use crate::abi::{ALL_CALLBACKS, AbiVersion, Callback};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use wasmtime::{Engine, InstancePre, Linker, Module, ModuleExport};
+
+/// A plugin's code, ready to be instantiated.
+pub struct LoadedPlugin {
+    /// Where it came from.
+    pub path: PathBuf,
+    /// What it is.
+    pub inspection: Inspection,
+    /// The binary, for symbols.
+    pub wasm: Arc<Vec<u8>>,
+    pub(super) pre: InstancePre<VmState>,
+    pub(super) exports: Vec<Option<ModuleExport>>,
+    pub(super) memory: Option<ModuleExport>,
+    pub(super) allocator: Option<ModuleExport>,
+    pub(super) module: Module,
+}
+
+/// Why a plugin could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The file could not be read.
+    #[error("can't be read: {0}")]
+    Unreadable(String),
+    /// It is not a plugin that this host can run; every reason.
+    #[error("{}", reasons(.0))]
+    Refused(LoadError),
+    /// The engine does not take it.
+    #[error("does not compile: {0}")]
+    Engine(String),
+}
+
+fn reasons(error: &LoadError) -> String {
+    error.reasons().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// What the rows offer, in the form that an inspection takes.
+static TABLE: LazyLock<ImportTable> = LazyLock::new(|| ImportTable {
+    known: hostcalls::rows().flat_map(known).collect::<Vec<_>>().into(),
+});
+
+fn known(row: &'static row::Row) -> impl Iterator<Item = Known> {
+    // Leaked once for the life of the process: the table is static data that is computed from the rows.
+    let params: &'static [ValKind] = Vec::leak(
+        row.wasm_params()
+            .into_iter()
+            .map(|p| match p {
+                row::Wasm::I32 => ValKind::I32,
+                row::Wasm::I64 => ValKind::I64,
+            })
+            .collect(),
+    );
+    let (results, alternatives): (&'static [ValKind], &'static [inspect::Shape]) = match row.returns {
+        row::Returns::Status => (&[ValKind::I32], &[]),
+        row::Returns::StatusOrNothing => (&[ValKind::I32], &[(&[], &[])]),
+        row::Returns::Nothing => (&[], &[]),
+    };
+    row.modules.iter().map(move |module| Known {
+        module,
+        name: row.name,
+        params,
+        results,
+        versions: row.versions,
+        alternatives,
+    })
+}
+
+impl LoadedPlugin {
+    /// Reads, inspects, compiles and links a file.
+    pub fn load(engine: &Engine, path: &Path, profile: &'static Profile) -> Result<Self, PluginError> {
+        let bytes = std::fs::read(path).map_err(|e| PluginError::Unreadable(e.to_string()))?;
+        Self::from_bytes(engine, path, bytes, profile)
+    }
+
+    /// The same, for bytes that are already there.
+    pub fn from_bytes(
+        engine: &Engine,
+        path: &Path,
+        bytes: Vec<u8>,
+        profile: &'static Profile,
+    ) -> Result<Self, PluginError> {
+        let wasm = inspect::to_wasm(bytes, path).map_err(PluginError::Refused)?;
+        let inspection = inspect::inspect(&wasm, &TABLE, &link_rules(profile)).map_err(PluginError::Refused)?;
+        let engine_error = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
+        let module = Module::new(engine, &wasm).map_err(engine_error)?;
+        let mut linker = Linker::new(engine);
+        for import in &inspection.imports {
+            link(&mut linker, import).map_err(engine_error)?;
+        }
+        let pre = linker.instantiate_pre(&module).map_err(engine_error)?;
+        let exports = ALL_CALLBACKS
+            .iter()
+            .map(|callback| {
+                let wanted = inspection.callbacks.contains(callback);
+                wanted.then(|| module.get_export_index(callback.export())).flatten()
+            })
+            .collect();
+        let memory = module.get_export_index(&inspection.memory.export);
+        // The C++ host takes `malloc` first (abi.md 0.4, 4).
+        let allocator = [Allocator::Malloc, Allocator::MemoryAllocate]
+            .into_iter()
+            .find(|a| inspection.allocators.contains(a))
+            .and_then(|a| module.get_export_index(a.export()));
+        let path = path.to_owned();
+        Ok(Self { path, inspection, wasm: Arc::new(wasm), pre, exports, memory, allocator, module })
+    }
+
+    /// The ABI that it declares.
+    pub fn abi(&self) -> AbiVersion {
+        self.inspection.abi
+    }
+
+    /// Whether it exports a callback.
+    pub fn has(&self, callback: Callback) -> bool {
+        self.inspection.callbacks.contains(&callback)
+    }
+}
+
+fn link(linker: &mut Linker<VmState>, import: &Import) -> wasmtime::Result<()> {
+    let row = hostcalls::rows().find(|row| row.name == import.name && row.modules.contains(&import.module.as_str()));
+    let Some(row) = row else {
+        return Err(wasmtime::Error::msg(format!("{}.{} is not defined", import.module, import.name)));
+    };
+    let shape = if import.signature.results.is_empty() && row.returns == row::Returns::StatusOrNothing {
+        row::Shape::NoResult
+    } else {
+        row::Shape::Status
+    };
+    (row.link)(linker, &import.module, shape)
+}
+
+fn link_rules(profile: &'static Profile) -> LinkRules {
+    LinkRules {
+        host: profile.name,
+        missing_marker: match profile.requires_marker {
+            true => MissingMarker::Refuse,
+            false => MissingMarker::Assume(AbiVersion::V0_2_1),
+        },
+        hostcalls: match profile.links_by_version {
+            true => LinkedHostcalls::OfItsVersion,
+            false => LinkedHostcalls::All,
+        },
+        missing_allocator: match profile.requires_allocator {
+            true => MissingAllocator::Refuse,
+            false => MissingAllocator::Load,
+        },
+        wrong_export: match profile.checks_callback_signatures {
+            true => WrongExport::Refuse,
+            false => WrongExport::Ignore,
+        },
+        ..LinkRules::STRICT
+    }
+}

@@ -1,0 +1,59 @@
+//! Envoy with the V8 runtime: the specification where it speaks, Envoy where it is silent or differs.
+
+use super::Profile;
+use crate::abi::{Callback, Status};
+
+/// Envoy 1.40.
+pub const ENVOY: Profile = Profile {
+    name: "envoy",
+    about: "Envoy 1.40 (V8 runtime), and with it Istio and other Envoy-based hosts",
+
+    links_by_version: true,
+    requires_marker: true,
+    requires_allocator: true,
+    checks_callback_signatures: true,
+
+    restricts_start: true,
+    calls_vm_start: true,
+    // Envoy 1.40: on_log runs without an access logger, before on_done.
+    stream_end: &[Callback::OnLog, Callback::OnDone, Callback::OnDelete],
+    // Envoy 1.40: on SIGTERM on_done and on_delete, no on_log on roots.
+    root_end: &[Callback::OnDone, Callback::OnDelete],
+    root_waits_for_done: true,
+
+    header_arguments: true,
+    response_reversed: true,
+    request_pause_holds: true,
+    response_pause_holds: true,
+    // per_connection_buffer_limit_bytes, 1 MiB by default.
+    buffer_limit: 1 << 20,
+
+    closed_map_value: Status::BadArgument,
+    closed_map_pairs: Status::Ok,
+    closed_map_write: Status::BadArgument,
+    lowercases_names: true,
+    malformed_pairs_are_empty: true,
+    maps_in_log: true,
+    maps_always_open: false,
+
+    closed_body: Ok(()),
+    closed_body_write: Status::BadArgument,
+    readonly_buffer: Status::BadArgument,
+    splice_in_the_middle: Some(Status::BadArgument),
+    vm_configuration_always: true,
+
+    second_local_response: Status::BadArgument,
+    continue_upstream: Status::Unimplemented,
+    call_failure_is_response: true,
+    call_ids: (4, 4),
+    answers_outlive_stream: true,
+
+    binary_properties: true,
+    added_request_headers: &[("x-forwarded-proto", "http")],
+
+    trap_fails_request: true,
+    trap_rebuilds_vm: false,
+    trap_disables_vm: true,
+    exit_returns: true,
+    memory_limit: 1 << 30,
+};

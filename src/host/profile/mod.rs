@@ -1,0 +1,112 @@
+//! A profile is what one host does, as data. Code reads fields; it never asks which host it imitates.
+//!
+//! Every field says where the claim comes from: `abi.md` is the reference beside the design, `Envoy 1.40` is what
+//! the real binary was seen to do.
+
+mod envoy;
+
+pub use envoy::ENVOY;
+
+use crate::abi::{Callback, Status};
+
+/// What one host does where hosts differ.
+#[derive(Debug)]
+pub struct Profile {
+    /// The name on the command line and in scenarios.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+
+    /// Hostcalls of another version of the ABI than the module's are not linked (abi.md 1.2).
+    pub links_by_version: bool,
+    /// A module without a marker of its ABI version is refused (abi.md 1.1).
+    pub requires_marker: bool,
+    /// A module must export an allocator (abi.md 2.1).
+    pub requires_allocator: bool,
+    /// An export of a callback's name with another signature is refused (abi.md 2.1).
+    pub checks_callback_signatures: bool,
+
+    /// Hostcalls from start functions and allocators that are not on the list trap (abi.md 2.2).
+    pub restricts_start: bool,
+    /// `proxy_on_vm_start` is called (abi.md 2.3).
+    pub calls_vm_start: bool,
+    /// What a stream context sees at its end, in order (abi.md 2.6). Callbacks before [`Callback::OnDone`] run
+    /// for all filters first, the rest filter by filter.
+    pub stream_end: &'static [Callback],
+    /// The same for a root context.
+    pub root_end: &'static [Callback],
+    /// Whether a root whose `on_done` returned false waits for `proxy_done` (abi.md 2.6).
+    pub root_waits_for_done: bool,
+
+    /// The header callbacks get the number of headers and the end of the stream, not (0, 1) (abi.md 4.1).
+    pub header_arguments: bool,
+    /// Responses go through the chain from its end to its beginning.
+    pub response_reversed: bool,
+    /// A Pause of the request holds it (abi.md 4.2).
+    pub request_pause_holds: bool,
+    /// A Pause of the response holds it (abi.md 4.2).
+    pub response_pause_holds: bool,
+    /// Bytes of body that a paused stage may hold before the request gets 413, the response 500 (abi.md 4.3).
+    pub buffer_limit: usize,
+
+    /// Reading a value of a header map that can't be reached (abi.md 3.4).
+    pub closed_map_value: Status,
+    /// Reading the pairs of a header map that can't be reached.
+    pub closed_map_pairs: Status,
+    /// Writing to a header map that can't be reached, or asking for its size.
+    pub closed_map_write: Status,
+    /// Header names are lower-cased before they are looked at or written (abi.md 3.4).
+    pub lowercases_names: bool,
+    /// A header map that does not decode counts as empty (abi.md section 6).
+    pub malformed_pairs_are_empty: bool,
+    /// Header maps of the stream can be reached from its `on_log` (abi.md 3.4).
+    pub maps_in_log: bool,
+    /// Header maps can be reached in every callback of the stream (abi.md 3.4, nginx hosts).
+    pub maps_always_open: bool,
+
+    /// Reading a body buffer outside its callback: OK and empty, or this status (abi.md 3.3).
+    pub closed_body: Result<(), Status>,
+    /// Writing a body buffer outside its callback.
+    pub closed_body_write: Status,
+    /// Writing a buffer that is read-only.
+    pub readonly_buffer: Status,
+    /// Replacing bytes in the middle of a buffer; `None` does what the specification says.
+    pub splice_in_the_middle: Option<Status>,
+    /// The VM configuration can be read at any time (abi.md 3.3).
+    pub vm_configuration_always: bool,
+
+    /// A second local response of one stream (abi.md 3.5).
+    pub second_local_response: Status,
+    /// `proxy_continue_stream` and `proxy_close_stream` of an upstream TCP stream.
+    pub continue_upstream: Status,
+    /// A failed call comes back as a response of the host's own (503, 504), not as (0, 0, 0) (abi.md 8.1).
+    pub call_failure_is_response: bool,
+    /// First call id, and the step to the next one (abi.md 8.1).
+    pub call_ids: (u32, u32),
+    /// Whether the answer is delivered to root contexts when the stream is gone (abi.md 8.1).
+    pub answers_outlive_stream: bool,
+
+    /// Numbers in properties are 8 bytes little-endian, not text (abi.md 7.2).
+    pub binary_properties: bool,
+    /// Headers that the host adds to every request before the plugins see it.
+    pub added_request_headers: &'static [(&'static str, &'static str)],
+
+    /// A trap answers the request with 503 (abi.md section 9).
+    pub trap_fails_request: bool,
+    /// A VM that trapped is replaced for the next request; else it stays as it is.
+    pub trap_rebuilds_vm: bool,
+    /// A VM that trapped is never entered again.
+    pub trap_disables_vm: bool,
+    /// `proc_exit` returns to the guest (abi.md 3.12).
+    pub exit_returns: bool,
+    /// Linear memory of one VM, in bytes (abi.md section 9).
+    pub memory_limit: usize,
+}
+
+/// The profiles there are.
+pub const ALL: &[&Profile] = &[&ENVOY];
+
+/// The profile of this name.
+pub fn by_name(name: &str) -> Option<&'static Profile> {
+    ALL.iter().find(|p| p.name == name).copied()
+}

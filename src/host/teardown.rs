@@ -1,0 +1,174 @@
+//! The end of an exchange: `on_log`, `on_done` and `on_delete` in the host's order, and the findings that can only
+//! be made at the end.
+
+use super::exchange::ExchangeState;
+use super::world::Output;
+use super::{Called, Host};
+use crate::abi::{Callback, ExchangeId};
+use crate::message::Part;
+use crate::trace::{Event, Peer, views};
+
+impl Host {
+    /// Tears an exchange down if it has ended.
+    pub(super) fn finish(&mut self, id: ExchangeId) {
+        let Some(e) = self.ex_mut(id) else { return };
+        if e.state != ExchangeState::Ended {
+            return;
+        }
+        e.state = ExchangeState::Closed;
+        self.tear_down(id);
+        self.run_posted();
+    }
+
+    /// The client went away.
+    pub fn abort(&mut self, id: ExchangeId) {
+        let Some(e) = self.ex_mut(id) else { return };
+        if e.state == ExchangeState::Closed {
+            return;
+        }
+        self.end(id);
+        self.finish(id);
+    }
+
+    fn tear_down(&mut self, id: ExchangeId) {
+        let count = self.ex(id).map_or(0, |e| e.filters.len());
+        let steps = self.world.profile.stream_end;
+        // What comes before on_done is for everybody first (Envoy: access logs, then filters are destroyed).
+        let split = steps.iter().position(|c| *c == Callback::OnDone).unwrap_or(0);
+        for callback in &steps[..split] {
+            for filter in 0..count {
+                self.end_callback(id, filter, *callback);
+            }
+        }
+        for filter in 0..count {
+            for callback in &steps[split..] {
+                self.end_callback(id, filter, *callback);
+            }
+            self.forget_context(id, filter);
+        }
+        self.note_at_end(id);
+        self.world.deferred.retain(|deferred| deferred.exchange != id);
+        self.world.exchanges.remove(&id);
+        self.world.recorder.push(|| Event::ExchangeClosed(id));
+        self.world.outputs.push_back(Output::Closed(id));
+    }
+
+    fn end_callback(&mut self, id: ExchangeId, filter: usize, callback: Callback) {
+        let Some(entry) = self.ex(id).and_then(|e| e.filters.get(filter)) else { return };
+        let (vm, plugin, context, bypassed) = (entry.vm, entry.plugin, entry.context, entry.bypassed);
+        if bypassed {
+            return;
+        }
+        let context = match (context, callback) {
+            (Some(context), _) => context,
+            // Envoy 1.40: a filter that never saw the request still gets a context, for its on_log.
+            (None, Callback::OnLog) => match self.create_context(id, filter) {
+                Ok(context) => context,
+                Err(_) => return,
+            },
+            (None, _) => return,
+        };
+        if let Called::Trapped = self.call(vm, plugin, callback, context, &[]) {
+            self.world.deferred.retain(|deferred| deferred.exchange != id);
+        }
+        self.settle();
+    }
+
+    fn forget_context(&mut self, id: ExchangeId, filter: usize) {
+        let Some(entry) = self.ex_mut(id).and_then(|e| e.filters.get_mut(filter)) else { return };
+        let (vm, context) = (entry.vm, entry.context.take());
+        if let (Some(machine), Some(context)) = (self.vms.get_mut(vm.0), context) {
+            machine.state_mut().contexts.remove(&context);
+        }
+    }
+
+    /// The trace since an exchange began.
+    fn events_of(&self, id: ExchangeId) -> &[Event] {
+        let start = self.ex(id).map_or(0, |e| e.trace_start);
+        self.world.recorder.events().get(start..).unwrap_or_default()
+    }
+
+    fn note_at_end(&mut self, id: ExchangeId) {
+        if !self.world.recorder.is_on() {
+            return;
+        }
+        self.note_stale_length(id, Peer::Upstream);
+        self.note_stale_length(id, Peer::Client);
+        self.note_body_callbacks(id);
+    }
+
+    /// A `content-length` that does not fit the body that went out.
+    fn note_stale_length(&mut self, id: ExchangeId, peer: Peer) {
+        let (mut announced, mut sent, mut complete) = (None, 0usize, false);
+        for event in self.events_of(id) {
+            match event {
+                Event::Output { exchange, to, part } if *exchange == id && *to == peer => match part {
+                    Part::Headers { headers, end_of_stream } => {
+                        let length = headers.get(b"content-length").and_then(|v| std::str::from_utf8(v).ok());
+                        announced = length.and_then(|v| v.parse::<usize>().ok()).filter(|_| !end_of_stream);
+                    }
+                    Part::Data { bytes, end_of_stream } => {
+                        sent += bytes.len();
+                        complete |= end_of_stream;
+                    }
+                    Part::Trailers(_) => complete = true,
+                    Part::Reset => return,
+                },
+                _ => {}
+            }
+        }
+        if let Some(announced) = announced.filter(|announced| complete && *announced != sent) {
+            let end = match peer {
+                Peer::Upstream => "upstream",
+                Peer::Client => "client",
+            };
+            self.world.finding(
+                "content-length-stale",
+                None,
+                format!(
+                    "the {end} was sent content-length {announced} and {sent} bytes of body: hosts other than Kong do \
+                     not correct it, and the receiver breaks the message or waits for ever; remove content-length in \
+                     the headers callback when you change a body"
+                ),
+            );
+        }
+    }
+
+    /// Body callbacks that APISIX would not have called.
+    fn note_body_callbacks(&mut self, id: ExchangeId) {
+        let pairs = [
+            (Callback::OnRequestBody, "wasm_process_req_body", "request"),
+            (Callback::OnResponseBody, "wasm_process_resp_body", "response"),
+        ];
+        for (callback, property, what) in pairs {
+            let Some(e) = self.ex(id) else { return };
+            let bytes = match callback {
+                Callback::OnRequestBody => e.request.body_bytes,
+                _ => e.response.body_bytes,
+            };
+            if bytes == 0 || e.properties.iter().any(|(key, value)| key == property && !value.is_empty()) {
+                continue;
+            }
+            let called: Vec<_> = e
+                .filters
+                .iter()
+                .map(|f| (f.plugin, f.vm))
+                .filter(|(plugin, vm)| {
+                    self.vms.get(vm.0).is_some_and(|machine| machine.has(callback))
+                        && views::was_called(self.events_of(id), id, *plugin, callback)
+                })
+                .collect();
+            for (plugin, _) in called {
+                self.world.finding(
+                    "body-callback-not-enabled",
+                    Some(plugin),
+                    format!(
+                        "the {what} had a body and the plugin exports {}, but {property} was never set: APISIX will \
+                         not call it; set the property to a non-empty value in the {what} headers callback",
+                        callback.export()
+                    ),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Everything outside the VMs: exchanges, shared state, time, randomness, the trace, and what is to be done when
+//! the guest has returned.
+
+use super::env::{Clock, Entropy};
+use super::exchange::Exchange;
+use super::profile::{self, Profile};
+use super::store::{metrics::Metrics, properties::Property, queues::Queues, shared_data::SharedData};
+use crate::abi::{CallId, ContextId, ExchangeId, PluginIndex, QueueId, VmIndex};
+use crate::message::{Direction, Headers, Part};
+use crate::trace::{Finding, HttpCall, LocalResponse, Recorder, Recording};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// What a host shares between its VMs, and with its driver.
+#[derive(Debug)]
+pub struct World {
+    /// The host that is imitated.
+    pub profile: &'static Profile,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub entropy: Entropy,
+    /// The trace.
+    pub recorder: Recorder,
+    /// Exchanges that are not closed.
+    pub exchanges: BTreeMap<ExchangeId, Exchange>,
+    /// Key-value data.
+    pub shared_data: SharedData,
+    /// Queues.
+    pub queues: Queues,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Tick timers, by VM and root context.
+    pub ticks: BTreeMap<(VmIndex, ContextId), Tick>,
+    /// Calls that are not answered.
+    pub calls: BTreeMap<CallId, PendingCall>,
+    /// Number of calls started, over all VMs.
+    pub call_count: u32,
+    /// What takes hold when the running callback has returned.
+    pub deferred: VecDeque<Deferred>,
+    /// Notifications that are delivered when nothing else runs.
+    pub posted: VecDeque<Posted>,
+    /// What the driver has to carry out.
+    pub outputs: VecDeque<Output>,
+    /// The answer that the running `proxy_on_http_call_response` can read.
+    pub answer: Option<Answer>,
+    /// Upstreams that do not exist, one entry for each call that is to be refused.
+    pub unknown_upstreams: Vec<Bytes>,
+    /// Properties that the driver gave, by dotted path.
+    pub properties: BTreeMap<String, Property>,
+    /// Bytes of body that a paused stage may hold.
+    pub buffer_limit: usize,
+}
+
+/// A tick timer.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick {
+    /// Nanoseconds.
+    pub period_ns: u64,
+    /// On the monotonic clock.
+    pub due_ns: u64,
+}
+
+/// A call that waits for its answer.
+#[derive(Debug, Clone)]
+pub struct PendingCall {
+    /// The VM that made it.
+    pub vm: VmIndex,
+    /// The root context that gets the callback.
+    pub root: ContextId,
+    /// The plugin.
+    pub plugin: PluginIndex,
+    /// The token in that VM.
+    pub token: u32,
+}
+
+/// What a running `proxy_on_http_call_response` can read.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// `http_call_response_headers`
+    pub headers: Headers,
+    /// `http_call_response_body`
+    pub body: Bytes,
+    /// `http_call_response_trailers`
+    pub trailers: Headers,
+}
+
+/// An action that takes hold when the running callback has returned.
+#[derive(Debug, Clone)]
+pub struct Deferred {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// The filter in its chain.
+    pub filter: usize,
+    /// What.
+    pub action: DeferredAction,
+}
+
+/// What takes hold.
+#[derive(Debug, Clone)]
+pub enum DeferredAction {
+    /// The stream goes on.
+    Continue(Direction),
+    /// The stream is broken off.
+    Close(Direction),
+    /// The plugin answers.
+    LocalResponse(Arc<LocalResponse>),
+}
+
+/// A notification that is delivered when nothing else runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Posted {
+    /// The VM of the queue's owner.
+    pub vm: VmIndex,
+    /// The owner.
+    pub root: ContextId,
+    /// The queue.
+    pub queue: QueueId,
+}
+
+/// What the driver has to carry out.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// A piece of a message for the client.
+    ToClient(ExchangeId, Part),
+    /// A piece of a message for the upstream.
+    ToUpstream(ExchangeId, Part),
+    /// A call of a plugin.
+    HttpCall {
+        /// The number to answer it by.
+        call: CallId,
+        /// The plugin.
+        plugin: PluginIndex,
+        /// The call itself.
+        request: Arc<HttpCall>,
+    },
+    /// The exchange has ended and is forgotten.
+    Closed(ExchangeId),
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(profile: &'static Profile, clock: Clock, entropy: Entropy, recording: Recording) -> Self {
+        Self {
+            profile,
+            clock,
+            entropy,
+            recorder: Recorder::new(recording),
+            exchanges: BTreeMap::new(),
+            shared_data: SharedData::default(),
+            queues: Queues::default(),
+            metrics: Metrics::default(),
+            ticks: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            call_count: 0,
+            deferred: VecDeque::new(),
+            posted: VecDeque::new(),
+            outputs: VecDeque::new(),
+            answer: None,
+            unknown_upstreams: Vec::new(),
+            properties: BTreeMap::new(),
+            buffer_limit: profile.buffer_limit,
+        }
+    }
+
+    /// Notes what is legal and yet will bite.
+    pub fn finding(&mut self, id: &'static str, plugin: Option<PluginIndex>, message: impl Into<String>) {
+        if self.recorder.is_on() {
+            self.recorder.finding(Finding { id, plugin, message: message.into() });
+        }
+    }
+}
+
+impl Default for World {
+    /// The stand-in that a VM's store holds while its guest does not run.
+    fn default() -> Self {
+        Self::new(&profile::ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::Off)
+    }
+}

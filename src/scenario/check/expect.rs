@@ -1,0 +1,265 @@
+//! `expect`: everything that can be expected of a step or a case.
+
+use super::context::{Cx, quote};
+use super::file::wanted;
+use super::headers::{self, Part};
+use super::keys::{self, CLIENT_SEES, EXPECT, TRAP, UPSTREAM_SEES};
+use super::matcher;
+use crate::abi::{ALL_CALLBACKS, Action, Callback, LogLevel, Returns};
+use crate::scenario::model::{ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, Spanned, TrapExpect};
+use crate::scenario::yaml::{Key, Node, Value};
+
+/// Which end sees a message: a request has a method and a path, a response has a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Upstream,
+    Client,
+}
+
+type ByName = Vec<(Spanned<String>, Match)>;
+
+/// The whole mapping.
+pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
+    let fields = cx.fields(node, "`expect`", &EXPECT)?;
+    let upstream_sees = fields.get("upstream_sees").map(|node| message(cx, node, "`upstream_sees`", Side::Upstream));
+    let client_sees = fields.get("client_sees").map(|node| message(cx, node, "`client_sees`", Side::Client));
+    let actions = fields.get("actions").map(|node| actions(cx, node));
+    let logs_seen = fields.get("logs").map(|node| logs(cx, node, "`logs`"));
+    let no_logs = fields.get("no_logs").map(|node| logs(cx, node, "`no_logs`"));
+    let properties = fields.get("properties").map(|node| by_name(cx, node, "`properties`"));
+    let shared_data = fields.get("shared_data").map(|node| by_name(cx, node, "`shared_data`"));
+    let metrics = fields.get("metrics").map(|node| by_name(cx, node, "`metrics`"));
+    let callouts = fields.get("callouts").map(|node| {
+        let value = cx.number(node, "`callouts`", "the number of calls")?;
+        Some(Spanned { value, span: node.span.clone() })
+    });
+    let trap = fields.get("trap").map(|node| trap(cx, node));
+    let findings = fields.get("findings").map(|node| findings(cx, node));
+    let stuck = fields.get("stuck").map(|node| {
+        let value = cx.flag(node, "`stuck`")?;
+        Some(Spanned { value, span: node.span.clone() })
+    });
+    Some(Expect {
+        upstream_sees: wanted(upstream_sees)?,
+        client_sees: wanted(client_sees)?,
+        actions: wanted(actions)?.unwrap_or_default(),
+        logs: wanted(logs_seen)?.unwrap_or_default(),
+        no_logs: wanted(no_logs)?.unwrap_or_default(),
+        properties: wanted(properties)?.unwrap_or_default(),
+        shared_data: wanted(shared_data)?.unwrap_or_default(),
+        metrics: wanted(metrics)?.unwrap_or_default(),
+        callouts: wanted(callouts)?,
+        trap: wanted(trap)?.flatten(),
+        findings: wanted(findings)?.unwrap_or_default(),
+        stuck: wanted(stuck)?,
+    })
+}
+
+/// A message as one end sees it.
+pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<MessageExpect> {
+    let place = match side {
+        Side::Upstream => &UPSTREAM_SEES,
+        Side::Client => &CLIENT_SEES,
+    };
+    let fields = cx.fields(node, name, place)?;
+    let mut part = |key: &str| fields.get(key).map(|node| matcher::matcher(cx, node, &format!("`{key}`")));
+    let (method, path, authority, scheme) = (part("method"), part("path"), part("authority"), part("scheme"));
+    let (status, body) = (part("status"), part("body"));
+    if let Some(Some(Match { matcher: Matcher::Equal(text), span })) = &status {
+        let code = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u16>().ok());
+        if !code.is_some_and(|code| (100..=599).contains(&code)) {
+            let problem = cx.at(span, format!("{} is not a status code", quote(&String::from_utf8_lossy(text))));
+            cx.push(problem.hint("100 to 599, or a matcher: `{ matches: ^5 }`"));
+        }
+    }
+    let headers = fields.get("headers").map(|node| message_headers(cx, node, "`headers`", side));
+    let trailers = fields.get("trailers").map(|node| message_headers(cx, node, "`trailers`", side));
+    Some(MessageExpect {
+        span: node.span.clone(),
+        status: wanted(status)?,
+        method: wanted(method)?,
+        path: wanted(path)?,
+        authority: wanted(authority)?,
+        scheme: wanted(scheme)?,
+        headers: wanted(headers)?.unwrap_or_default(),
+        body: wanted(body)?,
+        trailers: wanted(trailers)?.unwrap_or_default(),
+    })
+}
+
+type Repeated = Vec<(Spanned<String>, Vec<Match>)>;
+
+fn message_headers(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<Repeated> {
+    let entries = cx.entries(node, name)?;
+    let mut fine = headers::no_repeats(cx, entries);
+    let mut expected = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        fine &= header_name(cx, key, side);
+        match values(cx, value) {
+            Some(values) => expected.push((Spanned { value: key.text.clone(), span: key.span.clone() }, values)),
+            None => fine = false,
+        }
+    }
+    fine.then_some(expected)
+}
+
+fn header_name(cx: &mut Cx, key: &Key, side: Side) -> bool {
+    let pseudo = match (key.text.as_str(), side) {
+        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream) | (":status", Side::Client) => &key.text[1..],
+        _ => {
+            let part = match side {
+                Side::Upstream => Part::Request,
+                Side::Client => Part::Response,
+            };
+            return headers::name(cx, &key.text, &key.span, part);
+        }
+    };
+    let problem = cx.at(&key.span, format!("{} is not among the headers", quote(&key.text)));
+    cx.push(problem.hint(format!("write `{pseudo}: …` beside `headers`")));
+    false
+}
+
+fn values(cx: &mut Cx, node: &Node) -> Option<Vec<Match>> {
+    let Value::List(items) = &node.value else {
+        return matcher::matcher(cx, node, "a header").map(|found| vec![found]);
+    };
+    if items.is_empty() {
+        cx.push(cx.at(&node.span, "an empty list of values").hint("`null` says that the header is absent"));
+        return None;
+    }
+    let values: Vec<_> = items.iter().filter_map(|item| matcher::present(cx, item, "a value of a header")).collect();
+    (values.len() == items.len()).then_some(values)
+}
+
+fn by_name(cx: &mut Cx, node: &Node, name: &str) -> Option<ByName> {
+    let entries = cx.entries(node, name)?;
+    let mut expected = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        if let Some(found) = matcher::matcher(cx, value, &quote(&key.text)) {
+            expected.push((Spanned { value: key.text.clone(), span: key.span.clone() }, found));
+        }
+    }
+    (expected.len() == entries.len()).then_some(expected)
+}
+
+fn actions(cx: &mut Cx, node: &Node) -> Option<Vec<ActionsExpect>> {
+    let entries = cx.entries(node, "`actions`")?;
+    let mut expected: Vec<ActionsExpect> = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let items = match &value.value {
+            Value::List(items) => items.as_slice(),
+            Value::Nothing | Value::Null | Value::Text(_) | Value::Map(_) => std::slice::from_ref(value),
+        };
+        let actions: Vec<u32> = items.iter().filter_map(|item| action(cx, item)).collect();
+        let Some(callback) = callback(cx, &key.text, key, Some(Returns::Action)) else { continue };
+        if let Some(first) = expected.iter().find(|other| other.callback == callback) {
+            let problem = cx.at(&key.span, format!("`{}` is there twice", callback.subject()));
+            cx.push(problem.label("again").also(first.span.clone(), "first"));
+        } else if actions.len() == items.len() {
+            expected.push(ActionsExpect { callback, span: key.span.clone(), actions });
+        }
+    }
+    (expected.len() == entries.len()).then_some(expected)
+}
+
+fn action(cx: &mut Cx, node: &Node) -> Option<u32> {
+    let text = cx.text(node, "an action")?;
+    if let Some(action) = Action::from_name(text) {
+        return Some(action.number());
+    }
+    let number = text.parse().ok();
+    if number.is_none() {
+        let names: Vec<&str> = Action::ALL.iter().map(|action| action.name()).collect();
+        let hint = match keys::similar(text, names.iter().copied()) {
+            Some(close) => format!("did you mean `{close}`?"),
+            None => "an action is `continue`, `pause` or the number that the callback returned".to_string(),
+        };
+        cx.push(cx.at(&node.span, format!("unknown action {}", quote(text))).hint(hint));
+    }
+    number
+}
+
+/// A callback by name; with `returns`, only those that return this.
+fn callback(cx: &mut Cx, name: &str, key: &Key, returns: Option<Returns>) -> Option<Callback> {
+    let wanted = |callback: &Callback| returns.is_none_or(|returns| callback.returns() == returns);
+    let problem = match Callback::from_name(name) {
+        Some(callback) if wanted(&callback) => return Some(callback),
+        Some(_) => cx.at(&key.span, format!("{} returns no action", quote(name))),
+        None => cx.at(&key.span, format!("no callback is called {}", quote(name))),
+    };
+    let names = || ALL_CALLBACKS.iter().filter(|callback| wanted(callback)).map(|callback| callback.subject());
+    let bare = name.strip_prefix("proxy_").unwrap_or(name);
+    let hint = match keys::similar(bare.strip_prefix("on_").unwrap_or(bare), names()) {
+        Some(close) => format!("did you mean `{close}`?"),
+        None => format!("callbacks are {}", keys::list(&names().collect::<Vec<_>>())),
+    };
+    cx.push(problem.hint(hint));
+    None
+}
+
+fn logs(cx: &mut Cx, node: &Node, name: &str) -> Option<Vec<LogExpect>> {
+    let items = cx.items(node, name)?;
+    let logs: Vec<_> = items.iter().filter_map(|item| log(cx, item)).collect();
+    (logs.len() == items.len()).then_some(logs)
+}
+
+/// `warn: text`, or text or a matcher for any level.
+fn log(cx: &mut Cx, node: &Node) -> Option<LogExpect> {
+    let Some([(key, value)]) = node.as_map() else {
+        return matcher::present(cx, node, "a log line").map(|message| LogExpect { level: None, message });
+    };
+    if let Some(level) = LogLevel::from_name(&key.text) {
+        let message = matcher::present(cx, value, "a log line")?;
+        return Some(LogExpect { level: Some(level), message });
+    }
+    if keys::MATCHER.keys.contains(&key.text.as_str()) {
+        return matcher::present(cx, node, "a log line").map(|message| LogExpect { level: None, message });
+    }
+    let levels: Vec<&str> = LogLevel::ALL.iter().map(|level| level.name()).collect();
+    let hint = match (key.text.as_str(), keys::similar(&key.text, levels.iter().copied().chain(keys::MATCHER.keys.iter().copied()))) {
+        ("warning", _) => "did you mean `warn`?".to_string(),
+        ("fatal", _) => "did you mean `critical`?".to_string(),
+        (_, Some(close)) => format!("did you mean `{close}`?"),
+        (_, None) => format!("levels are {}; text that holds a colon and a space needs quotes", keys::list(&levels)),
+    };
+    cx.push(cx.at(&key.span, format!("unknown level {}", quote(&key.text))).hint(hint));
+    None
+}
+
+/// `None` inside is `trap: false`, which is what is expected anyway.
+fn trap(cx: &mut Cx, node: &Node) -> Option<Option<TrapExpect>> {
+    if node.as_map().is_none() {
+        let any = TrapExpect { span: node.span.clone(), callback: None, message: None };
+        return match node.as_text() {
+            Some("true") => Some(Some(any)),
+            Some("false") => Some(None),
+            Some(_) | None => {
+                cx.push(cx.at(&node.span, "`trap` is a mapping or `true`").hint("`trap: { in: request_headers, message: { contains: … } }`"));
+                None
+            }
+        };
+    }
+    let fields = cx.fields(node, "`trap`", &TRAP)?;
+    let callback = fields.get("in").map(|node| {
+        let name = cx.text(node, "`in`")?;
+        callback(cx, name, &Key { span: node.span.clone(), text: name.to_string() }, None)
+    });
+    let message = fields.get("message").map(|node| matcher::present(cx, node, "`message`"));
+    Some(Some(TrapExpect { span: node.span.clone(), callback: wanted(callback)?, message: wanted(message)? }))
+}
+
+fn findings(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
+    let items = cx.items(node, "`findings`")?;
+    let mut found = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(id) = cx.text(item, "a finding") else { continue };
+        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if !id.split('-').all(word) {
+            let problem = cx.at(&item.span, format!("{} is not the id of a finding", quote(id)));
+            cx.push(problem.hint("ids are written like `content-length-stale`"));
+            continue;
+        }
+        found.push(Spanned { value: id.to_string(), span: item.span.clone() });
+    }
+    (found.len() == items.len()).then_some(found)
+}

@@ -1,0 +1,121 @@
+//! Pure functions of the trace that several consumers need: logs, what an end saw, calls made.
+
+use super::{Effect, Event, HostcallRecord, HttpCall, Peer, Trap};
+use crate::abi::{Callback, ExchangeId, LogLevel, PluginIndex};
+use crate::message::{Headers, Part};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// One log line of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Who logged it.
+    pub plugin: PluginIndex,
+    /// Severity.
+    pub level: LogLevel,
+    /// The bytes.
+    pub message: Bytes,
+}
+
+/// The log lines, in order.
+pub fn logs(events: &[Event]) -> impl Iterator<Item = LogLine> + '_ {
+    hostcalls(events).flat_map(|record| {
+        record.effects.iter().filter_map(|effect| match effect {
+            Effect::Log { level, message } => {
+                Some(LogLine { plugin: record.plugin, level: *level, message: message.clone() })
+            }
+            _ => None,
+        })
+    })
+}
+
+/// The hostcalls, in order.
+pub fn hostcalls(events: &[Event]) -> impl Iterator<Item = &HostcallRecord> {
+    events.iter().filter_map(|event| match event {
+        Event::Hostcall(record) => Some(record),
+        _ => None,
+    })
+}
+
+/// The calls that plugins started, in order.
+pub fn http_calls(events: &[Event]) -> impl Iterator<Item = (PluginIndex, &Arc<HttpCall>)> {
+    hostcalls(events).flat_map(|record| {
+        record.effects.iter().filter_map(|effect| match effect {
+            Effect::HttpCall(call) => Some((record.plugin, call)),
+            _ => None,
+        })
+    })
+}
+
+/// The traps, in order.
+pub fn traps(events: &[Event]) -> impl Iterator<Item = &Arc<Trap>> {
+    events.iter().filter_map(|event| match event {
+        Event::Trap(trap) => Some(trap),
+        _ => None,
+    })
+}
+
+/// What each call of a callback returned, in order, over the whole chain.
+pub fn actions(events: &[Event], callback: Callback) -> Vec<u32> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::CallbackLeft(left) if left.callback == super::Entry::Callback(callback) => left.result,
+            _ => None,
+        })
+        .collect()
+}
+
+/// A message as it arrived at one end, put together from its parts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeenMessage {
+    /// The head; `None` where nothing arrived.
+    pub headers: Option<Headers>,
+    /// All chunks together.
+    pub body: Vec<u8>,
+    /// The trailers.
+    pub trailers: Option<Headers>,
+    /// The message came to its end.
+    pub complete: bool,
+    /// The stream was broken off.
+    pub reset: bool,
+}
+
+/// What one end saw of an exchange.
+pub fn seen(events: &[Event], exchange: ExchangeId, at: Peer) -> SeenMessage {
+    let mut seen = SeenMessage::default();
+    for event in events {
+        let Event::Output { exchange: of, to, part } = event else { continue };
+        if *of != exchange || *to != at {
+            continue;
+        }
+        match part {
+            Part::Headers { headers, end_of_stream } => {
+                seen.headers = Some(headers.clone());
+                seen.complete |= end_of_stream;
+            }
+            Part::Data { bytes, end_of_stream } => {
+                seen.body.extend_from_slice(bytes);
+                seen.complete |= end_of_stream;
+            }
+            Part::Trailers(trailers) => {
+                seen.trailers = Some(trailers.clone());
+                seen.complete = true;
+            }
+            Part::Reset => seen.reset = true,
+        }
+    }
+    seen
+}
+
+/// Whether a callback of a plugin was called in an exchange.
+pub fn was_called(events: &[Event], exchange: ExchangeId, plugin: PluginIndex, callback: Callback) -> bool {
+    events.iter().any(|event| match event {
+        Event::CallbackEntered(entered) => {
+            entered.exchange == Some(exchange)
+                && entered.plugin == plugin
+                && entered.callback == super::Entry::Callback(callback)
+        }
+        _ => false,
+    })
+}
