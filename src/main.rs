@@ -1,1 +1,5 @@
-fn main(){}
+//! The `pwtest` command: parse, dispatch, exit code.
+
+fn main() -> std::process::ExitCode {
+    pwtest::cli::main()
+}

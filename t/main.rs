@@ -1,1 +1,21 @@
-fn main(){}
+//! All tests of pwtest that go beyond one file: one binary, and every scenario file below `t` is a test by its own
+//! name (`cargo test plugins/censor`).
+
+mod cli;
+mod insta_files;
+mod layering;
+mod readme;
+mod scenarios;
+mod support;
+
+use libtest_mimic::{Arguments, run};
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = scenarios::trials();
+    trials.extend(layering::trials());
+    trials.extend(cli::trials());
+    trials.extend(insta_files::trials());
+    trials.extend(readme::trials());
+    run(&arguments, trials).exit_code()
+}

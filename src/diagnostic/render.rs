@@ -4,10 +4,13 @@
 //! so every span is fitted to the text here first; and it is given no more of the file than it will show.
 
 use super::{Diagnostic, Source, Span};
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
 
-/// A line longer than this is cut around the place that matters.
-const LONG_LINE: usize = 2000;
+/// A line longer than this is cut around the place that matters. The library does so too, but looks at all
+/// of the line first.
+const LONG_LINE: usize = 64 << 10;
 /// How much of a long line stays on either side.
 const AROUND: usize = 200;
 
@@ -18,10 +21,17 @@ impl Diagnostic {
         let title = normalize_untrusted_str(&self.title);
         let mut group = Group::with_title(Level::ERROR.primary_title(title));
         if let Some(source) = &self.source {
-            let path = source.path.display().to_string();
+            let origin = Origin::path(source.path.display().to_string());
             group = match &self.span {
-                Some(span) => group.element(self.snippet(source, span, path)),
-                None => group.element(Origin::path(path)),
+                Some(span) if line_of(&source.text, boundary(&source.text, span.start)).len() > LONG_LINE => {
+                    // The snippet would count columns from where it was cut.
+                    let (line, column) = source.position(fit(&source.text, span).start);
+                    group.element(origin.line(line).char_column(column)).element(self.snippet(source, span))
+                }
+                Some(span) => {
+                    group.element(self.snippet(source, span).path(source.path.display().to_string()))
+                }
+                None => group.element(origin),
             };
         }
         if let Some(hint) = &self.hint {
@@ -30,7 +40,7 @@ impl Diagnostic {
         renderer.render(&[group]) + "\n"
     }
 
-    fn snippet<'a>(&'a self, source: &'a Source, span: &Span, path: String) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    fn snippet<'a>(&'a self, source: &'a Source, span: &Span) -> Snippet<'a, Annotation<'a>> {
         let text = source.text.as_str();
         let primary = fit(text, span);
         // On a line that is far too long, the other place would be cut away: only the first one is drawn.
@@ -50,7 +60,6 @@ impl Diagnostic {
         };
         let (line_number, _) = source.position(window.start);
         Snippet::source(&text[window.clone()])
-            .path(path)
             .line_start(line_number)
             .annotation(AnnotationKind::Primary.span(inside(primary)).label(self.label.as_deref()))
             .annotations(also.iter().map(|(span, label)| {
@@ -112,7 +121,10 @@ mod tests {
     #[test]
     fn the_place_is_under_the_caret() {
         let source = source("plugin: x\nhots: apisix\ncases: []\n");
-        let drawn = Diagnostic::new("unknown key `hots`").at(&source, 10..14).label("not a key of a scenario file").hint("did you mean `host`?");
+        let drawn = Diagnostic::new("unknown key `hots`")
+            .at(&source, 10..14)
+            .label("not a key of a scenario file")
+            .hint("did you mean `host`?");
         assert_eq!(
             drawn.render(false),
             "error: unknown key `hots`\n --> a.yaml:2:1\n  |\n2 | hots: apisix\n  | ^^^^ not a key of a scenario file\n  |\n  = help: did you mean `host`?\n"
@@ -123,7 +135,11 @@ mod tests {
     #[test]
     fn two_places_are_drawn_together() {
         let source = source("a: 1\nb: 2\nc: 3\nd: 4\ne: 5\na: 6\n");
-        let drawn = Diagnostic::new("key `a` is given twice").at(&source, 25..26).label("again").also(0..1, "first").render(false);
+        let drawn = Diagnostic::new("key `a` is given twice")
+            .at(&source, 25..26)
+            .label("again")
+            .also(0..1, "first")
+            .render(false);
         assert!(drawn.contains("1 | a: 1\n  | - first\n"), "{drawn}");
         assert!(drawn.contains("6 | a: 6\n  | ^ again\n"), "{drawn}");
     }
@@ -138,12 +154,27 @@ mod tests {
 
     #[test]
     fn every_span_of_every_text_can_be_drawn() {
-        let texts = ["", "\n", "\r\n", "a", "a\r\nb\r\n", "\u{feff}", "\u{feff}ä\tb", "日本\n\u{1f600}\u{200d}x\n", "\t\u{1b}[31m\0\n", "a\rb\n\n"];
+        let texts = [
+            "",
+            "\n",
+            "\r\n",
+            "a",
+            "a\r\nb\r\n",
+            "\u{feff}",
+            "\u{feff}ä\tb",
+            "日本\n\u{1f600}\u{200d}x\n",
+            "\t\u{1b}[31m\0\n",
+            "a\rb\n\n",
+        ];
         for text in texts {
             let source = source(text);
             for start in 0..text.len() + 2 {
                 for end in 0..text.len() + 2 {
-                    let drawn = Diagnostic::new("t\u{1b}\n").at(&source, Span { start, end }).label("l").also(end..start, "o").hint("h\nh");
+                    let drawn = Diagnostic::new("t\u{1b}\n")
+                        .at(&source, Span { start, end })
+                        .label("l")
+                        .also(end..start, "o")
+                        .hint("h\nh");
                     assert!(!drawn.render(false).contains('\u{1b}'));
                     drawn.render(true);
                 }
@@ -153,8 +184,11 @@ mod tests {
 
     #[test]
     fn a_line_of_megabytes_is_cut() {
+        let short = source(&"äx".repeat(10_000));
+        let drawn = Diagnostic::new("t").at(&short, 3_000..3_003).render(false);
+        assert!(drawn.len() < 2000 && drawn.contains("a.yaml:1:2001\n"), "{drawn}");
         let source = source(&"äx".repeat(1 << 20));
         let drawn = Diagnostic::new("t").at(&source, 1_000_000..1_000_003).render(false);
-        assert!(drawn.len() < 2000, "{}", drawn.len());
+        assert!(drawn.len() < 2000 && drawn.contains("a.yaml:1:666667\n"), "{drawn}");
     }
 }

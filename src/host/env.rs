@@ -27,6 +27,13 @@ impl Clock {
         }
     }
 
+    /// What a guest reads as monotonic time: an hour of uptime and then what has passed. Go's runtime refuses to
+    /// start where it is 0.
+    pub fn uptime_ns(self) -> u64 {
+        const BEFORE: u64 = 3_600_000_000_000;
+        self.monotonic_ns().saturating_add(BEFORE)
+    }
+
     /// Nanoseconds since the host began.
     pub fn monotonic_ns(self) -> u64 {
         match self {

@@ -27,6 +27,8 @@ pub struct Exchange {
     pub state: ExchangeState,
     /// The request path takes nothing more: a local response was sent, or the stream ended.
     pub request_closed: bool,
+    /// A plugin broke, and the host answers.
+    pub failed: bool,
     /// Whether the response came from the upstream.
     pub upstream_answered: bool,
     /// Envoy's response code details.
@@ -118,6 +120,8 @@ pub struct Stage {
     pub forwarded: bool,
     /// Body that is held, or being shown.
     pub buffer: BytesMut,
+    /// Body that is held and not shown again.
+    pub hidden: BytesMut,
     /// The plugin can see the buffer.
     pub buffer_visible: bool,
     /// The end of the body came to this filter.
@@ -146,6 +150,7 @@ impl Exchange {
             started_ns,
             state: ExchangeState::Open,
             request_closed: false,
+            failed: false,
             upstream_answered: false,
             details: Bytes::new(),
             trace_start: 0,
@@ -204,5 +209,18 @@ impl Exchange {
         let held = |stage: &Stage| stage.hold != Hold::None;
         (!self.request_closed && self.filters.iter().any(|f| held(&f.request)))
             || self.filters.iter().any(|f| held(&f.response))
+    }
+}
+
+impl Stage {
+    /// Everything that the stage holds of the body.
+    pub fn take_body(&mut self) -> Bytes {
+        let shown = std::mem::take(&mut self.buffer);
+        if self.hidden.is_empty() {
+            return shown.freeze();
+        }
+        let mut all = std::mem::take(&mut self.hidden);
+        all.unsplit(shown);
+        all.freeze()
     }
 }

@@ -21,14 +21,15 @@ mod stream;
 pub mod symbols;
 mod teardown;
 pub mod vm;
+mod wire;
 pub mod world;
 
 pub use calls::CallResult;
 pub use lifecycle::{PluginConfig, StartError};
 pub use world::Output;
 
-use crate::abi::{Callback, ContextId, ExchangeId, PluginIndex, VmIndex};
-use crate::trace::{CallbackArgs, CallbackEntered, CallbackLeft, Entry, Event, Trap, views};
+use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, VmIndex};
+use crate::trace::{CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, Trap, Value, views};
 use std::sync::Arc;
 use vm::{Broken, Vm};
 use world::World;
@@ -143,9 +144,23 @@ impl Host {
 /// What a plugin logged at error or above: the Rust SDK's panic hook, Go's runtime and AssemblyScript's abort all
 /// write their message that way.
 fn panic_message(events: &[Event]) -> Option<String> {
-    let lines: Vec<String> = views::logs(events)
-        .filter(|line| line.level >= crate::abi::LogLevel::Error)
-        .map(|line| String::from_utf8_lossy(&line.message).into_owned())
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    let mut text = String::new();
+    for record in views::hostcalls(events) {
+        for effect in &record.effects {
+            let Effect::Log { level, message } = effect else { continue };
+            if *level < LogLevel::Error {
+                continue;
+            }
+            text.push_str(&String::from_utf8_lossy(message));
+            // A line may come in many writes: Go's runtime prints its panics word by word.
+            let goes_on = record.returned.iter().any(|(name, value)| {
+                *name == "nwritten" && *value == Value::U32(message.len() as u32)
+            });
+            if !goes_on {
+                text.push('\n');
+            }
+        }
+    }
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
 }

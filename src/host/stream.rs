@@ -5,6 +5,7 @@
 //! comment says so.
 
 use super::calls::status_of;
+use super::wire::{self, Refusal};
 use super::exchange::{ConnectionInfo, Exchange, ExchangeState, Filter, Hold, Stage};
 use super::state::StreamRef;
 use super::world::{Deferred, DeferredAction, Output};
@@ -250,7 +251,7 @@ impl Host {
                 stage.buffer = BytesMut::from(&bytes[..]);
             } else {
                 stage.buffer.extend_from_slice(&bytes);
-                if stage.buffer.len() > limit {
+                if stage.buffer.len() + stage.hidden.len() > limit {
                     self.over_limit(id, direction);
                     return;
                 }
@@ -273,7 +274,13 @@ impl Host {
             let paused = match body_action(action) {
                 _ if !holds => false,
                 BodyAction::Continue => false,
-                BodyAction::Buffer | BodyAction::Watermark => {
+                BodyAction::Buffer => {
+                    stage.hold = Hold::Body;
+                    true
+                }
+                BodyAction::Watermark => {
+                    let shown = std::mem::take(&mut stage.buffer);
+                    stage.hidden.unsplit(shown);
                     stage.hold = Hold::Body;
                     true
                 }
@@ -287,7 +294,7 @@ impl Host {
             if !paused {
                 stage.hold = Hold::None;
                 stage.buffer_visible = false;
-                bytes = std::mem::take(&mut stage.buffer).freeze();
+                bytes = stage.take_body();
             }
             self.settle();
             if paused || !self.flows(id, direction) {
@@ -337,7 +344,7 @@ impl Host {
         let held = stage.hold == Hold::Body || stage.hold == Hold::Trailers;
         stage.hold = Hold::None;
         stage.buffer_visible = false;
-        let bytes = std::mem::take(&mut stage.buffer).freeze();
+        let bytes = stage.take_body();
         if held && (!bytes.is_empty() || end) {
             let next = self.next(id, Some(filter), direction);
             self.data(id, direction, next, bytes, end);
@@ -370,7 +377,7 @@ impl Host {
                 stage.forwarded = true;
                 // Envoy 1.40: the response's map can still be reached in the body callback that follows; the
                 // request's was closed by the hostcall.
-                let bytes = std::mem::take(&mut stage.buffer).freeze();
+                let bytes = stage.take_body();
                 let (end, trailers) = (stage.end, std::mem::take(&mut stage.trailers_waiting));
                 let body_follows = !bytes.is_empty() || trailers || trailers_came;
                 let only_headers = end && !body_follows && self.ended_with_headers(id, direction);
@@ -424,15 +431,18 @@ impl Host {
         match called {
             Called::Returned(action) => Guest::Action(action.unwrap_or(0)),
             Called::Missing => Guest::Action(0),
-            Called::Skipped | Called::Trapped if self.policy.fail_request => {
-                self.fail_stream(id);
-                Guest::Stopped
-            }
             Called::Skipped | Called::Trapped => {
-                if let Some(entry) = self.ex_mut(id).and_then(|e| e.filters.get_mut(filter)) {
+                let closed = self.policy.fail_request;
+                let Some(e) = self.ex_mut(id) else { return Guest::Stopped };
+                // The plugin takes no more part, not even in the host's answer (Envoy 1.40).
+                if let Some(entry) = e.filters.get_mut(filter) {
                     entry.bypassed = true;
                 }
-                Guest::Action(0)
+                if !closed || std::mem::replace(&mut e.failed, true) {
+                    return Guest::Action(0);
+                }
+                self.fail_stream(id);
+                Guest::Stopped
             }
         }
     }
@@ -486,27 +496,10 @@ impl Host {
     /// A plugin's own response: through the chain if no response has begun, straight to the client while one is
     /// being held, and too late once one is on its way (Envoy 1.40).
     fn local_response(&mut self, id: ExchangeId, response: &LocalResponse) {
-        let mut headers = Headers::new();
-        headers.append(":status", (response.status as u16).to_string());
-        let mut has_type = false;
-        for (name, value) in &response.headers {
-            let name = Bytes::from(name.to_ascii_lowercase());
-            has_type |= name == "content-type";
-            if name != ":status" && name != "content-length" {
-                headers.append(name, value.clone());
-            }
-        }
-        if !response.body.is_empty() {
-            headers.append("content-length", response.body.len().to_string());
-            if !has_type {
-                headers.append("content-type", "text/plain");
-            }
-        }
-        let mut body = response.body.clone();
-        if self.is_grpc(id) {
-            headers = grpc_reply(response);
-            body = Bytes::new();
-        }
+        let (headers, body) = match self.is_grpc(id) {
+            true => (wire::grpc_reply(response), Bytes::new()),
+            false => (wire::local_reply(response, self.world.profile), response.body.clone()),
+        };
         let details: Vec<u8> = response.details.iter().map(|b| if *b == b' ' { b'_' } else { *b }).collect();
         self.reply(id, headers, body, details.into());
     }
@@ -518,12 +511,7 @@ impl Host {
 
     /// The host answers by itself.
     fn host_reply(&mut self, id: ExchangeId, status: u32, body: &'static str, details: &'static str) {
-        let mut headers = Headers::new();
-        headers.append(":status", status.to_string());
-        if !body.is_empty() {
-            headers.append("content-length", body.len().to_string());
-            headers.append("content-type", "text/plain");
-        }
+        let headers = wire::reply_headers(status, body.len());
         self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.to_owned() });
         self.reply(id, headers, Bytes::from_static(body.as_bytes()), Bytes::from_static(details.as_bytes()));
     }
@@ -569,12 +557,8 @@ impl Host {
 
     /// The answer to a request whose plugin broke (Envoy 1.40: 503 without a body).
     pub(super) fn fail_stream(&mut self, id: ExchangeId) {
-        let Some(e) = self.ex(id) else { return };
-        if e.state == ExchangeState::Open && !(e.request_closed && e.response.complete_in && !e.upstream_answered) {
+        if self.ex(id).is_some_and(|e| e.state == ExchangeState::Open) {
             self.host_reply(id, 503, "", "wasm_fail_stream");
-        } else {
-            self.emit(id, Direction::Response, Part::Reset);
-            self.end(id);
         }
     }
 
@@ -590,6 +574,12 @@ impl Host {
 
     fn emit_headers(&mut self, id: ExchangeId, direction: Direction, end_of_stream: bool) {
         let Some(headers) = self.ex(id).map(|e| e.half(direction).headers.clone()) else { return };
+        if self.world.profile.checks_messages
+            && let Some(Refusal { status, body, details }) = wire::refusal(&headers, direction)
+        {
+            self.refuse_message(id, status, body, details);
+            return;
+        }
         self.emit(id, direction, Part::Headers { headers, end_of_stream });
     }
 
@@ -672,6 +662,30 @@ impl Host {
         self.ex(id).filter(|e| e.response.arrived).map(|e| status_of(&e.response.headers))
     }
 
+    /// The host answers in place of a message that can't be sent.
+    fn refuse_message(&mut self, id: ExchangeId, status: u32, body: String, details: &'static str) {
+        let Some(e) = self.ex_mut(id) else { return };
+        // The answer to a response that can't be sent goes to the client as it is.
+        e.response.arrived |= e.upstream_answered;
+        self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.to_owned() });
+        let headers = wire::reply_headers(status, body.len());
+        self.reply(id, headers, body.into(), Bytes::from_static(details.as_bytes()));
+    }
+
+    /// The filter that holds an exchange, and in which direction.
+    pub fn paused_at(&self, id: ExchangeId) -> Option<(crate::abi::PluginIndex, Direction)> {
+        let e = self.ex(id)?;
+        e.filters.iter().find_map(|f| {
+            if f.request.hold != Hold::None && !e.request_closed {
+                Some((f.plugin, Direction::Request))
+            } else if f.response.hold != Hold::None {
+                Some((f.plugin, Direction::Response))
+            } else {
+                None
+            }
+        })
+    }
+
     /// Whether any filter holds the exchange.
     pub fn is_paused(&self, id: ExchangeId) -> bool {
         self.ex(id).is_some_and(|e| e.state == ExchangeState::Open && e.is_paused())
@@ -692,28 +706,4 @@ fn by<T>(direction: Direction, request: T, response: T) -> T {
         Direction::Request => request,
         Direction::Response => response,
     }
-}
-
-/// A reply to a gRPC request: 200 with the outcome in headers (Envoy 1.40).
-fn grpc_reply(response: &LocalResponse) -> Headers {
-    let status = match response.grpc_status {
-        known @ 0..=16 => known,
-        // Envoy's table from HTTP status to gRPC status.
-        _ => match response.status {
-            400 => 13,
-            401 => 16,
-            403 => 7,
-            404 => 12,
-            429 | 502 | 503 | 504 => 14,
-            _ => 2,
-        },
-    };
-    let mut headers = Headers::new();
-    headers.append(":status", "200");
-    headers.append("content-type", "application/grpc");
-    headers.append("grpc-status", status.to_string());
-    if !response.body.is_empty() {
-        headers.append("grpc-message", response.body.clone());
-    }
-    headers
 }

@@ -57,7 +57,8 @@ impl<'a> Symbols<'a> {
             match payload {
                 Ok(Payload::ImportSection(section)) => {
                     let functions = section.into_imports().flatten();
-                    next += functions.filter(|i| matches!(i.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))).count() as u32;
+                    next +=
+                        functions.filter(|i| matches!(i.ty, TypeRef::Func(_) | TypeRef::FuncExact(_))).count() as u32;
                 }
                 Ok(Payload::CodeSectionStart { range, .. }) => symbols.code = range,
                 Ok(Payload::CodeSectionEntry(body)) => {
@@ -149,10 +150,9 @@ fn demangle(name: &str) -> String {
 /// Linkers that demangle by themselves keep the hash of Rust's old scheme (`f::h0123456789abcdef`), which changes with
 /// every build.
 fn without_hash(mut name: String) -> String {
-    if let Some((start, hash)) = name.rsplit_once("::h") {
-        if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-            name.truncate(start.len());
-        }
+    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some((start, _)) = name.rsplit_once("::h").filter(|(_, hash)| is_hash(hash)) {
+        name.truncate(start.len());
     }
     name
 }
@@ -160,35 +160,49 @@ fn without_hash(mut name: String) -> String {
 /// Keeps the part of a path that is the same on every machine.
 ///
 /// Rust's own library: `library/core/src/x.rs`. A dependency: `crate-1.2.3/src/x.rs`. The plugin's own
-/// code: from `src/`, or the last three components.
+/// code: from `src/`, or the last three components; relative paths stay as the build wrote them.
 fn shorten(path: &str) -> String {
     let path = path.replace('\\', "/");
-    if let Some((_, rest)) = path.split_once("/rustc/") {
-        return rest.split_once('/').map_or(rest, |(_, rest)| rest).to_owned();
-    }
-    // Each is a folder that toolchains and package managers fill: below it, every machine has the same.
+    // Each is a folder that toolchains and package managers fill; the number says how many folders below it differ.
     const ROOTS: [(&str, usize); 5] = [
+        ("/rustc/", 1),
         ("/lib/rustlib/src/rust/", 0),
-        ("/registry/src/", 1),
         ("/git/checkouts/", 0),
         ("/pkg/mod/", 0),
         ("/node_modules/", 0),
     ];
-    for (root, skip) in ROOTS {
+    for (root, differing) in ROOTS {
         if let Some((_, rest)) = path.rsplit_once(root) {
-            return rest.splitn(skip + 1, '/').last().unwrap_or(rest).to_owned();
+            return rest.splitn(differing + 1, '/').last().unwrap_or(rest).to_owned();
         }
     }
-    let absolute = path.starts_with('/') || path.as_bytes().get(1) == Some(&b':');
     let parts: Vec<&str> = path.split('/').filter(|p| !matches!(*p, "" | "." | "..")).collect();
-    if !absolute {
-        return parts.join("/");
+    let absolute = path.starts_with('/') || path.as_bytes().get(1) == Some(&b':');
+    let src = parts.iter().rposition(|p| *p == "src").filter(|at| at + 1 < parts.len());
+    let own_library = |at: &usize| {
+        let crate_name = at.checked_sub(1).and_then(|i| parts.get(i));
+        let folder = at.checked_sub(2).and_then(|i| parts.get(i));
+        matches!(crate_name, Some(&"core" | &"alloc" | &"std")) && matches!(folder, Some(&"rust" | &"library"))
+    };
+    if let Some(at) = src.filter(own_library) {
+        return format!("library/{}", parts.get(at - 1..).unwrap_or_default().join("/"));
     }
-    let from = match parts.iter().rposition(|p| *p == "src") {
-        Some(src) if src + 1 < parts.len() => src,
-        _ => parts.len().saturating_sub(3),
+    let folders = parts.len().saturating_sub(1);
+    let from = match parts.iter().take(folders).rposition(|p| has_version(p)) {
+        Some(at) => at,
+        None if !absolute => 0,
+        None => src.unwrap_or(parts.len().saturating_sub(3)),
     };
     parts.get(from..).unwrap_or_default().join("/")
+}
+
+/// Whether a folder is named like a crate with its version: `proxy-wasm-0.2.4`.
+fn has_version(folder: &str) -> bool {
+    folder.match_indices('-').any(|(at, _)| {
+        let mut numbers = folder.get(at + 1..).unwrap_or_default().splitn(3, '.');
+        let mut whole = || numbers.next().is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        whole() && whole() && numbers.next().is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()))
+    })
 }
 
 #[cfg(test)]
@@ -200,9 +214,15 @@ mod tests {
         let cases = [
             ("/rustc/59807616e1fa/library/core/src/panicking.rs", "library/core/src/panicking.rs"),
             ("/root/.rustup/toolchains/x/lib/rustlib/src/rust/library/std/src/rt.rs", "library/std/src/rt.rs"),
-            ("/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/proxy-wasm-0.2.2/src/hostcalls.rs", "proxy-wasm-0.2.2/src/hostcalls.rs"),
+            (
+                "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/proxy-wasm-0.2.2/src/hostcalls.rs",
+                "proxy-wasm-0.2.2/src/hostcalls.rs",
+            ),
             ("/home/u/.cargo/git/checkouts/sdk-abc/19e691b/src/lib.rs", "sdk-abc/19e691b/src/lib.rs"),
             ("/root/go/pkg/mod/github.com/x/y@v1.2.3/z.go", "github.com/x/y@v1.2.3/z.go"),
+            ("fixtures/rust/crates/proxy-wasm-0.2.5-rc.1/src/traits.rs", "proxy-wasm-0.2.5-rc.1/src/traits.rs"),
+            ("fixtures/rust/rust/core/src/fmt/mod.rs", "library/core/src/fmt/mod.rs"),
+            ("fixtures/rust/fragile/src/lib.rs", "fixtures/rust/fragile/src/lib.rs"),
             ("C:\\Users\\u\\plugin\\src\\lib.rs", "src/lib.rs"),
             ("/home/src/u/plugin/src/auth/mod.rs", "src/auth/mod.rs"),
             ("/home/u/plugin/filter/a/plugin.cc", "filter/a/plugin.cc"),
@@ -220,7 +240,10 @@ mod tests {
     fn names_are_demangled() {
         assert_eq!(demangle("_ZN7fragile9read_name17h0123456789abcdefE"), "fragile::read_name");
         assert_eq!(demangle("fragile::read_name::h0123456789abcdef"), "fragile::read_name");
-        assert_eq!(demangle("_RNvNtCsaaAiUdAOePQ_10proxy_wasm9hostcalls9proxy_log"), "proxy_wasm::hostcalls::proxy_log");
+        assert_eq!(
+            demangle("_RNvNtCsaaAiUdAOePQ_10proxy_wasm9hostcalls9proxy_log"),
+            "proxy_wasm::hostcalls::proxy_log"
+        );
         assert_eq!(demangle("_ZN6Filter16onRequestHeadersEj"), "Filter::onRequestHeaders(unsigned int)");
         assert_eq!(demangle("h"), "h");
         assert_eq!(demangle("main.(*httpContext).OnHttpRequestHeaders"), "main.(*httpContext).OnHttpRequestHeaders");
@@ -237,6 +260,55 @@ mod tests {
         assert_eq!(symbols.locate(at), []);
         assert_eq!(symbols.function_at(0), None);
         assert_eq!(symbols.function_at(usize::MAX), None);
+    }
+
+    fn fixture() -> Vec<u8> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rust/fragile.debug.wasm");
+        std::fs::read(path).expect("the fixture with DWARF")
+    }
+
+    #[test]
+    fn dwarf_leads_to_the_line() {
+        let wasm = fixture();
+        let symbols = Symbols::load(&wasm);
+        let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rust/fragile/src/lib.rs"));
+        let source = source.expect("the fixture's source");
+        let unwrapping =
+            source.lines().position(|l| l.contains("get_http_request_header(\"x-name\")")).expect("the line");
+        let frames: Vec<_> = (0..wasm.len()).map(|at| symbols.locate(at)).filter(|frames| !frames.is_empty()).collect();
+        let outermost = frames.iter().filter_map(|frames| frames.last());
+        let there = outermost.clone().find(|l| {
+            l.line == Some(unwrapping as u32 + 1)
+                && l.file.as_deref().is_some_and(|f| f.ends_with("fragile/src/lib.rs"))
+        });
+        let function = there.and_then(|l| l.function.as_deref()).expect("the line has code");
+        assert!(function.contains("read_name"), "{function}");
+        assert!(frames.iter().any(|frames| frames.len() > 1), "nothing is inlined");
+        for file in outermost.filter_map(|l| l.file.as_deref()) {
+            assert!(!file.starts_with('/') && !file.contains(".cargo"), "{file}");
+        }
+        assert_eq!(symbols.locate(usize::MAX), []);
+    }
+
+    #[test]
+    fn damaged_dwarf_is_left_out() {
+        let wasm = fixture();
+        let debug = wasm.windows(11).position(|w| w == b".debug_info").expect("DWARF");
+        // Any cheap sequence that reaches every place will do.
+        let mut at = 1usize;
+        for _ in 0..150 {
+            let mut damaged = wasm.clone();
+            for _ in 0..20 {
+                at = at.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let place = debug + 11 + (at >> 33) % (wasm.len() - debug - 11);
+                damaged[place] ^= 1 << (at >> 8 & 7);
+            }
+            let symbols = Symbols::load(&damaged);
+            for at in (0..debug).step_by(997) {
+                assert!(symbols.locate(at).len() <= MOST_FRAMES);
+                let _ = symbols.function_at(at);
+            }
+        }
     }
 
     #[test]

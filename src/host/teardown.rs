@@ -154,8 +154,15 @@ impl Host {
                 .iter()
                 .map(|f| (f.plugin, f.vm))
                 .filter(|(plugin, vm)| {
-                    self.vms.get(vm.0).is_some_and(|machine| machine.has(callback))
-                        && views::was_called(self.events_of(id), id, *plugin, callback)
+                    let Some(machine) = self.vms.get(vm.0) else { return false };
+                    // SDKs export every callback, for HTTP and TCP alike, so there the export alone says nothing:
+                    // the callback has to have done something that would be missed.
+                    let by_sdk = machine.has(Callback::OnRequestHeaders) && machine.has(Callback::OnDownstreamData);
+                    match views::activity(self.events_of(id), id, *plugin, callback) {
+                        views::Activity::NotCalled => false,
+                        views::Activity::Idle => !by_sdk,
+                        views::Activity::Active => true,
+                    }
                 })
                 .collect();
             for (plugin, _) in called {

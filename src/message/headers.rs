@@ -45,30 +45,31 @@ impl Headers {
             .map(|(_, v)| v)
     }
 
-    /// Appends an entry, whether or not the name is there.
+    /// Appends an entry, whether or not the name is there. Pseudo headers stay before all others.
     pub fn append(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.0.push((name.into(), value.into()));
-    }
-
-    /// Puts an entry before all others.
-    pub fn prepend(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.0.insert(0, (name.into(), value.into()));
-    }
-
-    /// Leaves exactly one entry of the name, at the place of the first one there was.
-    pub fn replace(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
         let (name, value) = (name.into(), value.into());
-        let Some(first) = self.0.iter().position(|(k, _)| k.eq_ignore_ascii_case(&name)) else {
+        if name.starts_with(b":") {
+            let at = self.0.iter().take_while(|(k, _)| k.starts_with(b":")).count();
+            self.0.insert(at, (name, value));
+        } else {
             self.0.push((name, value));
-            return;
-        };
-        self.0[first].1 = value;
-        let mut at = 0;
-        self.0.retain(|(k, _)| {
-            let keep = at <= first || !k.eq_ignore_ascii_case(&name);
-            at += 1;
-            keep
-        });
+        }
+    }
+
+    /// Leaves exactly one entry of the name, at the end; a pseudo header at the end of the pseudo headers.
+    pub fn replace(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
+        let name = name.into();
+        self.remove(&name);
+        self.append(name, value);
+    }
+
+    /// Appends to the value of the first entry of the name, behind a comma, or appends an entry.
+    pub fn join(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(k, _)| k.eq_ignore_ascii_case(&name)) {
+            Some((_, old)) => *old = [&old[..], b",", &value[..]].concat().into(),
+            None => self.append(name, value),
+        }
     }
 
     /// Removes every entry of the name; says how many there were.
@@ -107,10 +108,17 @@ mod tests {
     }
 
     #[test]
-    fn replace_leaves_one_entry_at_the_first_place() {
+    fn replace_leaves_one_entry_at_the_end() {
         let mut headers = map(&[("a", "1"), ("b", "2"), ("A", "3"), ("c", "4")]);
         headers.replace("a", "9");
-        assert_eq!(headers, map(&[("a", "9"), ("b", "2"), ("c", "4")]));
+        assert_eq!(headers, map(&[("b", "2"), ("c", "4"), ("a", "9")]));
+    }
+
+    #[test]
+    fn pseudo_headers_stay_in_front() {
+        let mut headers = map(&[(":path", "/"), (":method", "GET"), ("a", "1")]);
+        headers.replace(":path", "/b");
+        assert_eq!(headers, map(&[(":method", "GET"), (":path", "/b"), ("a", "1")]));
     }
 
     #[test]

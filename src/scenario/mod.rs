@@ -1,8 +1,8 @@
 //! The scenario language: from the text of a YAML file to a checked [`Scenario`].
 //!
-//! Two stages. [`yaml`] turns text into a small tree in which every key and value
+//! Two stages. `yaml` turns text into a small tree in which every key and value
 //! keeps its place and its raw text (`yes`, `1.0` and `007` stay what they are), and refuses what could
-//! exhaust memory. [`check`] expands `with` tables and walks the tree into the [`model`], collecting every
+//! exhaust memory. `check` expands `with` tables and walks the tree into the [`model`], collecting every
 //! mistake of the file, never stopping at the first one.
 //!
 //! serde's derive was not used: it stops at the first mistake, and loses places wherever a plain value or a
@@ -70,7 +70,9 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
     let failed = |error: std::io::Error| {
         let problem = Diagnostic::new(format!("can't read `{shown}`: {}", reason(&error)));
         match error.kind() {
-            std::io::ErrorKind::NotFound => problem.hint("check the path; it is relative to the current folder"),
+            std::io::ErrorKind::NotFound => {
+                problem.hint("check the path; it is relative to the current folder")
+            }
             _ => problem,
         }
     };

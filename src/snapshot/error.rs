@@ -11,7 +11,7 @@ use crate::diagnostic::Diagnostic;
 
 /// What was being done to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum FileAction {
     /// It was read.
     Read,
     /// It was written or replaced.
@@ -20,12 +20,12 @@ pub enum Action {
     Remove,
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for FileAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Action::Read => "read",
-            Action::Write => "write",
-            Action::Remove => "remove",
+            FileAction::Read => "read",
+            FileAction::Write => "write",
+            FileAction::Remove => "remove",
         })
     }
 }
@@ -35,7 +35,7 @@ impl fmt::Display for Action {
 #[error("cannot {action} {}: {why}", shown(path).display())]
 pub struct SnapshotError {
     /// What was being done.
-    pub action: Action,
+    pub action: FileAction,
     /// The file or folder.
     pub path: PathBuf,
     /// Why it failed, in lower case, without a full stop.
@@ -46,7 +46,7 @@ pub struct SnapshotError {
 
 impl SnapshotError {
     /// An error without a hint.
-    pub(super) fn new(action: Action, path: &Path, why: impl Into<String>) -> Self {
+    pub(super) fn new(action: FileAction, path: &Path, why: impl Into<String>) -> Self {
         Self { action, path: path.to_owned(), why: why.into(), hint: None }
     }
 
@@ -57,7 +57,7 @@ impl SnapshotError {
     }
 
     /// The operating system's refusal, in words that name the usual reason for it.
-    pub(super) fn io(action: Action, path: &Path, error: &io::Error) -> Self {
+    pub(super) fn io(action: FileAction, path: &Path, error: &io::Error) -> Self {
         let (why, hint) = match error.kind() {
             io::ErrorKind::NotFound => ("there is no such file or folder", None),
             io::ErrorKind::PermissionDenied => ("permission denied", Some("check who owns the folder and whether it can be written")),
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_error_names_the_file_the_reason_and_the_way_out() {
-        let error = SnapshotError::io(Action::Write, Path::new("/x/y.snap"), &io::ErrorKind::StorageFull.into());
+        let error = SnapshotError::io(FileAction::Write, Path::new("/x/y.snap"), &io::ErrorKind::StorageFull.into());
         assert_eq!(error.to_string(), "cannot write /x/y.snap: the disk is full");
         assert!(error.hint.as_deref().is_some_and(|hint| hint.contains("untouched")));
         assert_eq!(error.to_diagnostic().title, error.to_string());
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn other_reasons_keep_the_words_of_the_system() {
-        let error = SnapshotError::io(Action::Read, Path::new("/x"), &io::Error::other("Odd thing"));
+        let error = SnapshotError::io(FileAction::Read, Path::new("/x"), &io::Error::other("Odd thing"));
         assert_eq!(error.to_string(), "cannot read /x: odd thing");
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::error::{Action, SnapshotError};
+use super::error::{FileAction, SnapshotError};
 
 /// What a snapshot says about itself. insta's other keys (`info`, `input_file`, `assertion_line`)
 /// are read over: an accepted file is renamed and not rewritten, so they aren't lost.
@@ -122,15 +122,15 @@ pub fn read(path: &Path) -> Result<Option<Snapshot>, SnapshotError> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match is_link(path) {
-                true => Err(SnapshotError::new(Action::Read, path, "it is a symbolic link to a file that does not exist")
+                true => Err(SnapshotError::new(FileAction::Read, path, "it is a symbolic link to a file that does not exist")
                     .hint("remove the link, or restore the file it points to")),
                 false => Ok(None),
             };
         }
-        Err(error) => return Err(SnapshotError::io(Action::Read, path, &error)),
+        Err(error) => return Err(SnapshotError::io(FileAction::Read, path, &error)),
     };
     Snapshot::parse(&text).map(Some).map_err(|why| {
-        SnapshotError::new(Action::Read, path, why).hint("repair it, restore it, or delete it and run again; it was left as it is")
+        SnapshotError::new(FileAction::Read, path, why).hint("repair it, restore it, or delete it and run again; it was left as it is")
     })
 }
 
@@ -138,11 +138,11 @@ pub fn read(path: &Path) -> Result<Option<Snapshot>, SnapshotError> {
 /// the whole new one.
 pub fn write(path: &Path, snapshot: &Snapshot) -> Result<(), SnapshotError> {
     replaceable(path)?;
-    let failed = |error: &io::Error| SnapshotError::io(Action::Write, path, error);
+    let failed = |error: &io::Error| SnapshotError::io(FileAction::Write, path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => SnapshotError::io(Action::Write, folder, &io::ErrorKind::NotADirectory.into()),
-        _ => SnapshotError::io(Action::Write, folder, &error),
+        io::ErrorKind::AlreadyExists => SnapshotError::io(FileAction::Write, folder, &io::ErrorKind::NotADirectory.into()),
+        _ => SnapshotError::io(FileAction::Write, folder, &error),
     })?;
     let mut making = tempfile::Builder::new();
     making.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
@@ -172,16 +172,17 @@ pub(super) fn is_temporary(name: &OsStr) -> bool {
 /// Moves a file over another in one step.
 pub fn rename(from: &Path, to: &Path) -> Result<(), SnapshotError> {
     replaceable(to)?;
-    std::fs::rename(from, to).map_err(|error| SnapshotError::io(Action::Write, to, &error))
+    std::fs::rename(from, to).map_err(|error| SnapshotError::io(FileAction::Write, to, &error))
 }
 
 /// Removes a file; says whether there was one.
 pub fn remove(path: &Path) -> Result<bool, SnapshotError> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(_) if path.is_dir() => Err(SnapshotError::io(Action::Remove, path, &io::ErrorKind::IsADirectory.into())),
-        Err(error) => Err(SnapshotError::io(Action::Remove, path, &error)),
+        // Asked again, because a read-only file system refuses before it looks.
+        Err(_) if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => Ok(false),
+        Err(_) if path.is_dir() => Err(SnapshotError::io(FileAction::Remove, path, &io::ErrorKind::IsADirectory.into())),
+        Err(error) => Err(SnapshotError::io(FileAction::Remove, path, &error)),
     }
 }
 
@@ -189,11 +190,11 @@ pub fn remove(path: &Path) -> Result<bool, SnapshotError> {
 /// what a rename over a folder does; so both are refused by name.
 fn replaceable(path: &Path) -> Result<(), SnapshotError> {
     if is_link(path) {
-        return Err(SnapshotError::new(Action::Write, path, "it is a symbolic link, which writing would replace")
+        return Err(SnapshotError::new(FileAction::Write, path, "it is a symbolic link, which writing would replace")
             .hint("remove the link, or put the file itself here"));
     }
     match path.is_dir() {
-        true => Err(SnapshotError::io(Action::Write, path, &io::ErrorKind::IsADirectory.into())),
+        true => Err(SnapshotError::io(FileAction::Write, path, &io::ErrorKind::IsADirectory.into())),
         false => Ok(()),
     }
 }

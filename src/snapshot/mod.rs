@@ -7,6 +7,7 @@
 
 pub mod diff;
 pub mod file;
+pub mod render;
 pub mod review;
 pub mod store;
 
@@ -16,7 +17,7 @@ mod unused;
 mod walk;
 
 pub use diff::{DiffOptions, diff};
-pub use error::{Action, SnapshotError, shown};
+pub use error::{FileAction, SnapshotError, shown};
 pub use file::{Metadata, Snapshot};
 pub use review::{Found, Pending, SelectError};
 pub use store::{Mode, Outcome, Store};

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::{Action, SnapshotError, shown};
+use super::error::{FileAction, SnapshotError, shown};
 use super::file::{self, Snapshot};
 use super::walk::snapshot_files;
 
@@ -103,7 +103,7 @@ impl Pending {
     }
 
     fn overtaken(&self, why: &str) -> SnapshotError {
-        SnapshotError::new(Action::Read, &self.path, why).hint("review it again")
+        SnapshotError::new(FileAction::Read, &self.path, why).hint("review it again")
     }
 }
 

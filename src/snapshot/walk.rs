@@ -10,7 +10,7 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{Action, SnapshotError};
+use super::error::{FileAction, SnapshotError};
 use super::file::is_temporary;
 use super::store::{Store, lexical, pending_path};
 
@@ -55,7 +55,7 @@ pub(super) fn snapshot_files(paths: &[PathBuf]) -> Result<Files, SnapshotError> 
 }
 
 fn missing(path: &Path) -> SnapshotError {
-    SnapshotError::io(Action::Read, path, &std::io::ErrorKind::NotFound.into())
+    SnapshotError::io(FileAction::Read, path, &std::io::ErrorKind::NotFound.into())
         .hint("name a folder, a scenario file or a snapshot file")
 }
 
@@ -75,7 +75,7 @@ fn list(folder: &Path, found: &mut Files) -> Vec<PathBuf> {
     let entries = match entries {
         Ok(entries) => entries,
         Err(error) => {
-            found.unreadable.push(SnapshotError::io(Action::Read, folder, &error));
+            found.unreadable.push(SnapshotError::io(FileAction::Read, folder, &error));
             return below;
         }
     };

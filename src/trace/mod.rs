@@ -6,6 +6,7 @@
 
 mod effect;
 mod recorder;
+pub mod show;
 mod value;
 pub mod views;
 

@@ -108,14 +108,40 @@ pub fn seen(events: &[Event], exchange: ExchangeId, at: Peer) -> SeenMessage {
     seen
 }
 
-/// Whether a callback of a plugin was called in an exchange.
-pub fn was_called(events: &[Event], exchange: ExchangeId, plugin: PluginIndex, callback: Callback) -> bool {
-    events.iter().any(|event| match event {
-        Event::CallbackEntered(entered) => {
-            entered.exchange == Some(exchange)
-                && entered.plugin == plugin
-                && entered.callback == super::Entry::Callback(callback)
+/// What a plugin did in the calls of one callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    /// It was never called.
+    NotCalled,
+    /// It returned 0 at once, every time.
+    Idle,
+    /// It made hostcalls, or returned something else.
+    Active,
+}
+
+/// What a plugin did in a callback of an exchange.
+pub fn activity(events: &[Event], exchange: ExchangeId, plugin: PluginIndex, callback: Callback) -> Activity {
+    let entry = super::Entry::Callback(callback);
+    let (mut activity, mut inside) = (Activity::NotCalled, false);
+    for event in events {
+        match event {
+            Event::CallbackEntered(entered)
+                if entered.exchange == Some(exchange) && entered.plugin == plugin && entered.callback == entry =>
+            {
+                inside = true;
+                if activity == Activity::NotCalled {
+                    activity = Activity::Idle;
+                }
+            }
+            Event::Hostcall(_) | Event::Trap(_) if inside => activity = Activity::Active,
+            Event::CallbackLeft(left) if inside => {
+                inside = false;
+                if left.result.is_some_and(|result| result != 0) {
+                    activity = Activity::Active;
+                }
+            }
+            _ => {}
         }
-        _ => false,
-    })
+    }
+    activity
 }

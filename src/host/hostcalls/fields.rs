@@ -172,7 +172,8 @@ fn get(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<Bytes, Status> {
     let old = cx.state.abi == AbiVersion::V0_1_0;
     let found = match access(cx, map) {
         Access::Open | Access::Read => {
-            find(cx, map).and_then(|headers| headers.get(key).cloned()).ok_or(Status::NotFound)
+            let key = name(cx, map, key);
+            find(cx, map).and_then(|headers| headers.get(&key).cloned()).ok_or(Status::NotFound)
         }
         Access::Nothing => Err(Status::NotFound),
         Access::Creatable => Err(cx.state.world.profile.closed_map_value),
@@ -181,21 +182,22 @@ fn get(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<Bytes, Status> {
             Err(cx.state.world.profile.closed_map_value)
         }
     };
-    // ABI 0.1.0 knows no "not found": the value is empty instead (abi.md 1.2).
-    if old && found.is_err() { Ok(Bytes::new()) } else { found }
+    // ABI 0.1.0 knows no "not found": the value is empty instead (abi.md 1.2). A map out of reach is still
+    // BAD_ARGUMENT (Envoy 1.40).
+    if old && found == Err(Status::NotFound) { Ok(Bytes::new()) } else { found }
 }
 
-fn name(cx: &Cx, key: &[u8]) -> Bytes {
-    if cx.state.world.profile.lowercases_names {
-        key.to_ascii_lowercase().into()
-    } else {
-        Bytes::copy_from_slice(key)
+fn name(cx: &Cx, map: MapType, key: &[u8]) -> Bytes {
+    let profile = cx.state.world.profile;
+    if profile.host_is_authority && map == MapType::HttpRequestHeaders && key.eq_ignore_ascii_case(b"host") {
+        return Bytes::from_static(b":authority");
     }
+    if profile.lowercases_names { key.to_ascii_lowercase().into() } else { Bytes::copy_from_slice(key) }
 }
 
 fn set_pairs(cx: &mut Cx, map: MapType, pairs: PairsArg) -> Result<(), Status> {
     let pairs = decoded(cx, pairs)?;
-    let lowered: Headers = pairs.iter().map(|(k, v)| (name(cx, k), v.clone())).collect();
+    let lowered: Headers = pairs.iter().map(|(k, v)| (name(cx, map, k), v.clone())).collect();
     *writable(cx, map)? = lowered;
     cx.effect(|| Effect::Map { map, change: MapChange::Set(pairs) });
     Ok(())
@@ -221,21 +223,27 @@ pub fn decoded(cx: &mut Cx, pairs: PairsArg) -> Result<Vec<pairs::Pair>, Status>
 }
 
 fn add(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
-    let (key, value) = (name(cx, key), Bytes::copy_from_slice(value));
-    writable(cx, map)?.append(key.clone(), value.clone());
+    let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
+    let joins = cx.state.world.profile.single_value_headers.iter().any(|single| single.as_bytes() == key);
+    let headers = writable(cx, map)?;
+    if joins {
+        headers.join(key.clone(), value.clone());
+    } else {
+        headers.append(key.clone(), value.clone());
+    }
     cx.effect(|| Effect::Map { map, change: MapChange::Add(key, value) });
     Ok(())
 }
 
 fn replace(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
-    let (key, value) = (name(cx, key), Bytes::copy_from_slice(value));
+    let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
     writable(cx, map)?.replace(key.clone(), value.clone());
     cx.effect(|| Effect::Map { map, change: MapChange::Replace(key, value) });
     Ok(())
 }
 
 fn remove(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<(), Status> {
-    let key = name(cx, key);
+    let key = name(cx, map, key);
     let removed = writable(cx, map)?.remove(&key);
     cx.effect(|| Effect::Map { map, change: MapChange::Remove(key, removed) });
     Ok(())

@@ -6,7 +6,7 @@ use super::row::{Cx, hostcall_rows};
 use crate::abi::{Callback, Status, property_path};
 use crate::host::exchange::Exchange;
 use crate::host::store::properties::Property;
-use crate::message::Headers;
+use crate::message::{Direction, Headers};
 use crate::trace::{Effect, Entry};
 use bytes::Bytes;
 
@@ -19,11 +19,10 @@ hostcall_rows! {
 
 fn get(cx: &mut Cx, path: &[u8]) -> Result<Bytes, Status> {
     let profile = cx.state.world.profile;
-    let found = given(cx, path)
-        .or_else(|| of_plugin(cx, path))
-        .or_else(|| of_stream(cx, path))
-        .ok_or(Status::NotFound)?;
-    found.encode(profile)
+    match given(cx, path).or_else(|| of_plugin(cx, path)) {
+        Some(found) => found.encode(profile),
+        None => of_stream(cx, path)?.encode(profile),
+    }
 }
 
 fn set(cx: &mut Cx, path: &[u8], value: &[u8]) -> Result<(), Status> {
@@ -45,6 +44,16 @@ fn given(cx: &Cx, path: &[u8]) -> Option<Property> {
         return None;
     }
     let segments: Vec<&[u8]> = property_path::segments(path).collect();
+    // A scenario that gives an address gives the port with it.
+    if let [side @ (b"source" | b"destination" | b"upstream"), b"port"] = segments.as_slice() {
+        let side = String::from_utf8_lossy(side);
+        if !given.contains_key(&format!("{side}.port"))
+            && let Some(Property::Bytes(address)) = given.get(&format!("{side}.address"))
+        {
+            let port = std::str::from_utf8(address).ok()?.rsplit_once(':')?.1.parse().ok()?;
+            return Some(Property::Int(port));
+        }
+    }
     (1..=segments.len()).rev().find_map(|count| {
         let prefix = segments[..count].iter().map(|s| String::from_utf8_lossy(s)).collect::<Vec<_>>().join(".");
         let mut value = given.get(&prefix)?;
@@ -67,30 +76,58 @@ fn of_plugin(cx: &Cx, path: &[u8]) -> Option<Property> {
     Some(Property::Bytes(bytes))
 }
 
-fn of_stream(cx: &Cx, path: &[u8]) -> Option<Property> {
-    let stream = cx.state.acting_stream()?;
-    let exchange = cx.state.world.exchanges.get(&stream.exchange)?;
+fn of_stream(cx: &Cx, path: &[u8]) -> Result<Property, Status> {
+    let missing = Status::NotFound;
+    if path.is_empty() {
+        return Err(Status::SerializationFailure);
+    }
+    let stream = cx.state.acting_stream().ok_or(missing)?;
+    let exchange = cx.state.world.exchanges.get(&stream.exchange).ok_or(missing)?;
     let in_log = cx.state.current.entry == Entry::Callback(Callback::OnLog);
     let mut segments = property_path::segments(path);
-    let first = segments.next()?;
+    let first = segments.next().ok_or(missing)?;
     let rest: Vec<&[u8]> = segments.collect();
-    let known = match first {
-        b"request" => request(cx, exchange, &rest, in_log),
+    // Envoy 1.40: an attribute that is an object has no bytes.
+    const OBJECTS: [&[u8]; 7] =
+        [b"request", b"response", b"connection", b"source", b"destination", b"upstream", b"filter_state"];
+    if rest.is_empty() && OBJECTS.contains(&first) {
+        return Err(Status::SerializationFailure);
+    }
+    // Envoy 1.40: what follows from the request's headers is there while the map is, and in on_log.
+    let shown = in_log || exchange.stage(stream.filter, Direction::Request).is_some_and(|s| s.headers_open);
+    let found = match first {
+        b"request" => request(cx, exchange, &rest, shown, in_log),
         b"response" => response(exchange, &rest),
+        b"connection" => connection(exchange, &rest),
+        b"connection_id" if rest.is_empty() => Some(Property::Int(i64::from(exchange.id.0) - 1)),
+        b"source" => endpoint(&rest, "127.0.0.1", 50000),
+        b"destination" => endpoint(&rest, "127.0.0.1", 10000),
+        b"upstream" if exchange.upstream_answered => endpoint(&rest, "127.0.0.1", 8080),
+        b"filter_state" => match rest.as_slice() {
+            [name] => name.strip_prefix(b"wasm.").and_then(|name| set_by_plugin(exchange, name)),
+            _ => None,
+        },
+        // Envoy 1.40: only paths of one segment can be read back, whatever was set.
+        name if rest.is_empty() => set_by_plugin(exchange, name),
         _ => None,
     };
-    known.or_else(|| {
-        // Envoy looks for what plugins set by the first segment, so the whole path as it was set, or that.
-        let trimmed = path.strip_suffix(b"\0").unwrap_or(path);
-        let by = |key: &[u8]| exchange.properties.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
-        by(trimmed).or_else(|| by(first)).map(Property::Bytes)
-    })
+    found.ok_or(missing)
 }
 
-fn request(cx: &Cx, exchange: &Exchange, rest: &[&[u8]], in_log: bool) -> Option<Property> {
-    let headers = &exchange.request.headers;
-    let header = |name: &[u8]| headers.get(name).cloned().map(Property::Bytes);
-    let path = || headers.get(b":path").cloned();
+fn set_by_plugin(exchange: &Exchange, name: &[u8]) -> Option<Property> {
+    let found = exchange.properties.iter().find(|(key, _)| key.strip_suffix(b"\0").unwrap_or(key) == name);
+    found.map(|(_, value)| Property::Bytes(value.clone()))
+}
+
+fn request(cx: &Cx, exchange: &Exchange, rest: &[&[u8]], shown: bool, in_log: bool) -> Option<Property> {
+    let all = &exchange.request.headers;
+    let headers = Some(all).filter(|_| shown);
+    let header = |name: &[u8]| headers?.get(name).cloned().map(Property::Bytes);
+    let path = || headers?.get(b":path").cloned();
+    let size = match all.get(b"content-length").and_then(|v| std::str::from_utf8(v).ok()?.parse().ok()) {
+        Some(announced) if exchange.request.body_bytes == 0 => announced,
+        _ => exchange.request.body_bytes as i64,
+    };
     match rest {
         [b"path"] => header(b":path"),
         [b"url_path"] => path().map(|p| Property::Bytes(p.slice(..query_at(&p).unwrap_or(p.len())))),
@@ -101,45 +138,83 @@ fn request(cx: &Cx, exchange: &Exchange, rest: &[&[u8]], in_log: bool) -> Option
         [b"referer"] => header(b"referer"),
         [b"useragent"] => header(b"user-agent"),
         [b"id"] => header(b"x-request-id"),
-        [b"headers"] => Some(map(headers)),
-        [b"headers", name] => header(name),
+        [b"headers"] => Some(headers.map_or(Property::Map(Vec::new()), map)),
+        [b"headers", name] => joined(headers?, name),
         [b"time"] => Some(Property::Int(exchange.started_ns as i64)),
         [b"protocol"] => Some(Property::text(exchange.info.protocol)),
-        [b"size"] => Some(Property::Int(exchange.request.body_bytes as i64)),
-        [b"total_size"] if in_log => {
-            Some(Property::Int((exchange.request.body_bytes as usize + headers.byte_size()) as i64))
+        [b"size"] => Some(Property::Int(size)),
+        [b"total_size"] => {
+            let head = if shown { all.byte_size() } else { 0 };
+            Some(Property::Int((exchange.request.body_bytes as usize + head) as i64))
         }
-        [b"headers_bytes"] => Some(Property::Int(headers.byte_size() as i64)),
+        [b"headers_bytes"] => Some(Property::Int(if shown { all.byte_size() as i64 } else { 0 })),
         [b"duration"] if in_log => {
-            Some(Property::Int((cx.state.world.clock.realtime_ns() - exchange.started_ns) as i64))
+            let now = cx.state.world.clock.realtime_ns();
+            Some(Property::Int(now.saturating_sub(exchange.started_ns) as i64))
         }
         _ => None,
     }
 }
 
 fn response(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
-    let headers = &exchange.response.headers;
-    if !exchange.response.arrived {
-        return None;
-    }
+    let headers = Some(&exchange.response.headers).filter(|_| exchange.response.arrived);
     match rest {
         [b"code"] => {
-            let code = headers.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
+            let code = headers?.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
             Some(Property::Int(code.unwrap_or(0)))
         }
-        [b"code_details"] => Some(Property::Bytes(exchange.details.clone())),
-        [b"headers"] => Some(map(headers)),
-        [b"headers", name] => headers.get(name).cloned().map(Property::Bytes),
-        [b"trailers"] => Some(map(exchange.response.trailers.as_ref()?)),
+        [b"code_details"] => headers.map(|_| Property::Bytes(exchange.details.clone())),
+        [b"headers"] => Some(headers.map_or(Property::Map(Vec::new()), map)),
+        [b"headers", name] => joined(headers?, name),
+        [b"headers_bytes"] => Some(Property::Int(headers.map_or(0, Headers::byte_size) as i64)),
+        [b"trailers"] => Some(exchange.response.trailers.as_ref().map_or(Property::Map(Vec::new()), map)),
+        [b"flags"] => Some(Property::Int(0)),
         [b"size"] => Some(Property::Int(exchange.response.body_bytes as i64)),
+        [b"total_size"] => {
+            let head = headers.map_or(0, Headers::byte_size);
+            Some(Property::Int((exchange.response.body_bytes as usize + head) as i64))
+        }
         _ => None,
     }
+}
+
+fn connection(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
+    match rest {
+        // Every exchange comes on a connection of its own; Envoy counts from 0.
+        [b"id"] => Some(Property::Int(i64::from(exchange.id.0) - 1)),
+        [b"mtls"] => Some(Property::Bool(false)),
+        [b"requested_server_name"] => Some(Property::Bytes(Bytes::new())),
+        _ => None,
+    }
+}
+
+/// Addresses that no scenario gave.
+fn endpoint(rest: &[&[u8]], address: &str, port: u16) -> Option<Property> {
+    match rest {
+        [b"address"] => Some(Property::text(format!("{address}:{port}"))),
+        [b"port"] => Some(Property::Int(i64::from(port))),
+        _ => None,
+    }
+}
+
+fn joined(headers: &Headers, name: &[u8]) -> Option<Property> {
+    let values: Vec<&[u8]> = headers.get_all(name).map(|v| &v[..]).collect();
+    (!values.is_empty()).then(|| Property::Bytes(values.join(&b","[..]).into()))
 }
 
 fn query_at(path: &[u8]) -> Option<usize> {
     path.iter().position(|b| *b == b'?')
 }
 
+/// A map of headers, each name once. Envoy's order is that of a hash table; here it is that of the message.
 fn map(headers: &Headers) -> Property {
-    Property::Map(headers.iter().map(|(k, v)| (k.clone(), Property::Bytes(v.clone()))).collect())
+    let mut entries: Vec<(Bytes, Property)> = Vec::new();
+    for (name, _) in headers.iter() {
+        if !entries.iter().any(|(known, _)| known == name)
+            && let Some(value) = joined(headers, name)
+        {
+            entries.push((name.clone(), value));
+        }
+    }
+    Property::Map(entries)
 }

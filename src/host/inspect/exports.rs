@@ -2,7 +2,9 @@
 
 use super::refusal::{Instead, Reason};
 use super::sections::Sections;
-use super::table::{LinkRules, MemoryExport, MissingAllocator, Signature, SeveralMarkers, MissingMarker, ValKind, WrongExport};
+use super::table::{
+    LinkRules, MemoryExport, MissingAllocator, MissingMarker, SeveralMarkers, Signature, ValKind, WrongExport,
+};
 use super::warning::Warning;
 use crate::abi::{ALL_CALLBACKS, AbiVersion, Callback, Returns};
 use std::collections::BTreeSet;
@@ -153,7 +155,11 @@ impl<'a> Exports<'a> {
         let mut found = BTreeSet::new();
         for (name, function) in sections.functions() {
             let Some(callback) = ALL_CALLBACKS.iter().copied().find(|c| c.export() == name) else { continue };
-            let mut wanted = versions.iter().filter(|v| callback.exists_in(**v)).map(|v| callback_signature(callback, *v)).peekable();
+            let mut wanted = versions
+                .iter()
+                .filter(|v| callback.exists_in(**v))
+                .map(|v| callback_signature(callback, *v))
+                .peekable();
             let Some(usual) = wanted.peek().cloned() else { continue };
             let signature = sections.signature(function);
             if wanted.any(|wanted| wanted == signature) {

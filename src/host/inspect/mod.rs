@@ -24,8 +24,8 @@ pub use origin::Origin;
 pub use refusal::{Feature, Instead, ItemKind, LoadError, Lookalike, Reason, Unlinked};
 pub use source::to_wasm;
 pub use table::{
-    ImportTable, Known, LinkRules, LinkedHostcalls, MemoryExport, MissingAllocator, MissingMarker, SeveralMarkers, Shape,
-    Signature, ValKind, WrongExport,
+    ImportTable, Known, LinkRules, LinkedHostcalls, MemoryExport, MissingAllocator, MissingMarker, SeveralMarkers,
+    Shape, Signature, ValKind, WrongExport,
 };
 pub use warning::Warning;
 

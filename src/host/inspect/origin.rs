@@ -54,15 +54,21 @@ const RULES: &[Rule] = &[
     Rule {
         module: &["env"],
         name: &[
-            "proxy_redis_init", "proxy_redis_call", "proxy_inject_encoded_data_to_filter_chain",
-            "proxy_get_upstream_hosts", "proxy_set_upstream_override_host",
+            "proxy_redis_init",
+            "proxy_redis_call",
+            "proxy_inject_encoded_data_to_filter_chain",
+            "proxy_get_upstream_hosts",
+            "proxy_set_upstream_override_host",
         ],
         origin: Origin::Higress,
     },
     Rule {
         module: &["env"],
         name: &[
-            "proxy_get_secret", "proxy_get_effective_at_secret", "proxy_secret_get*", "proxy_dictionary_get",
+            "proxy_get_secret",
+            "proxy_get_effective_at_secret",
+            "proxy_secret_get*",
+            "proxy_dictionary_get",
             "proxy_kv_store_*",
         ],
         origin: Origin::FastEdge,
@@ -71,16 +77,37 @@ const RULES: &[Rule] = &[
     Rule {
         module: &["env"],
         name: &[
-            "proxy_get_buffer", "proxy_set_buffer", "proxy_get_map_values", "proxy_set_map_values",
-            "proxy_send_http_response", "proxy_resume_http_stream", "proxy_resume_stream", "proxy_context_finalize",
-            "proxy_dispatch_http_call", "proxy_dispatch_grpc_call", "proxy_open_grpc_stream",
-            "proxy_send_grpc_stream_message", "proxy_cancel_grpc_call", "proxy_close_grpc_call",
-            "proxy_create_timer", "proxy_delete_timer", "proxy_create_metric", "proxy_get_metric_value",
-            "proxy_set_metric_value", "proxy_increment_metric_value", "proxy_delete_metric",
-            "proxy_open_shared_kvstore", "proxy_get_shared_kvstore_key_values",
-            "proxy_set_shared_kvstore_key_values", "proxy_add_shared_kvstore_key_values",
-            "proxy_remove_shared_kvstore_key", "proxy_delete_shared_kvstore", "proxy_open_shared_queue",
-            "proxy_dequeue_shared_queue_item", "proxy_enqueue_shared_queue_item", "proxy_delete_shared_queue",
+            "proxy_get_buffer",
+            "proxy_set_buffer",
+            "proxy_get_map_values",
+            "proxy_set_map_values",
+            "proxy_send_http_response",
+            "proxy_resume_http_stream",
+            "proxy_resume_stream",
+            "proxy_context_finalize",
+            "proxy_dispatch_http_call",
+            "proxy_dispatch_grpc_call",
+            "proxy_open_grpc_stream",
+            "proxy_send_grpc_stream_message",
+            "proxy_cancel_grpc_call",
+            "proxy_close_grpc_call",
+            "proxy_create_timer",
+            "proxy_delete_timer",
+            "proxy_create_metric",
+            "proxy_get_metric_value",
+            "proxy_set_metric_value",
+            "proxy_increment_metric_value",
+            "proxy_delete_metric",
+            "proxy_open_shared_kvstore",
+            "proxy_get_shared_kvstore_key_values",
+            "proxy_set_shared_kvstore_key_values",
+            "proxy_add_shared_kvstore_key_values",
+            "proxy_remove_shared_kvstore_key",
+            "proxy_delete_shared_kvstore",
+            "proxy_open_shared_queue",
+            "proxy_dequeue_shared_queue_item",
+            "proxy_enqueue_shared_queue_item",
+            "proxy_delete_shared_queue",
             "proxy_call_custom_function",
         ],
         origin: Origin::Draft,
@@ -94,9 +121,22 @@ const RULES: &[Rule] = &[
     Rule {
         module: &["env"],
         name: &[
-            "emscripten_*", "_emscripten_*", "invoke_*", "__syscall_*", "_embind_*", "_emval_*", "__assert_fail",
-            "_abort_js", "_tzset_js", "_mmap_js", "_munmap_js", "_localtime_js", "_gmtime_js", "_mktime_js",
-            "setTempRet0", "getTempRet0",
+            "emscripten_*",
+            "_emscripten_*",
+            "invoke_*",
+            "__syscall_*",
+            "_embind_*",
+            "_emval_*",
+            "__assert_fail",
+            "_abort_js",
+            "_tzset_js",
+            "_mmap_js",
+            "_munmap_js",
+            "_localtime_js",
+            "_gmtime_js",
+            "_mktime_js",
+            "setTempRet0",
+            "getTempRet0",
         ],
         origin: Origin::Emscripten,
     },
@@ -144,9 +184,7 @@ impl Origin {
                 "this is an AssemblyScript import for JavaScript hosts; put `\"use\": \"abort=abort_proc_exit\"` into \
                  the options of asconfig.json, and log with the SDK's `log` instead of `console` and `trace`"
             }
-            Self::CppRuntime => {
-                "the C++ runtime was not linked in; compile with `-fno-exceptions` and link libc++abi"
-            }
+            Self::CppRuntime => "the C++ runtime was not linked in; compile with `-fno-exceptions` and link libc++abi",
             Self::Emscripten => {
                 "the module expects Emscripten's JavaScript runtime; link with `-sSTANDALONE_WASM --no-entry` and \
                  avoid what needs that runtime (exceptions, files, embind)"
@@ -168,8 +206,8 @@ impl Origin {
                  the SDK (proxy-wasm 0.2 for Rust)"
             }
             Self::Symbol => {
-                "no proxy defines this function; it is most likely a symbol that the linker left open (`--allow-undefined`, \
-                 `import_undefined`), so link the library that has it"
+                "no proxy defines this function; it is most likely a symbol that the linker left open \
+                 (`--allow-undefined`), so link the library that has it"
             }
         }
     }

@@ -56,7 +56,10 @@ impl fmt::Display for Warning {
                 write!(f, "; this host takes {chosen}, and others may choose differently")
             }
             Self::AssumedVersion(version) => {
-                write!(f, "no version of the ABI is declared; this host assumes {version}, and others refuse the module")
+                write!(
+                    f,
+                    "no version of the ABI is declared; this host assumes {version}, and others refuse the module"
+                )
             }
             Self::UnknownMarker(name) => write!(f, "hosts do not know the version that `{}` declares", Shown(name)),
             Self::UnknownCallback { name, meant, known_to } => {
@@ -71,7 +74,11 @@ impl fmt::Display for Warning {
             }
             Self::NotAFunction(name) => write!(f, "the export `{}` is not a function and is never called", Shown(name)),
             Self::Ignored { name, wanted, found } => {
-                write!(f, "the export `{}` is never called: its signature is {found}, and hosts call {wanted}", Shown(name))
+                write!(
+                    f,
+                    "the export `{}` is never called: its signature is {found}, and hosts call {wanted}",
+                    Shown(name)
+                )
             }
             Self::NoAllocator => f.write_str(
                 "neither `malloc` nor `proxy_on_memory_allocate` is exported; every hostcall that returns data fails",

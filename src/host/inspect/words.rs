@@ -10,7 +10,7 @@ pub(super) struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 80;
+        const LONGEST: usize = 160;
         let mut rest = self.0.chars();
         for c in rest.by_ref().take(LONGEST) {
             match c {
@@ -68,7 +68,9 @@ impl fmt::Display for Reason {
             Self::NoMarker { instead: Instead::Marker(name) } => {
                 write!(f, "`{}` declares no version of the ABI that hosts know", Shown(name))
             }
-            Self::NoMarker { instead: Instead::NotAFunction(name) } => write!(f, "`{name}` is exported, but not as a function"),
+            Self::NoMarker { instead: Instead::NotAFunction(name) } => {
+                write!(f, "`{name}` is exported, but not as a function")
+            }
             Self::NoMarker { .. } => f.write_str("no version of the ABI is declared"),
             Self::UnknownImport { module, name, .. } => {
                 write!(f, "unknown import `{}.{}`", Shown(module), Shown(name))
@@ -76,7 +78,11 @@ impl fmt::Display for Reason {
             Self::UndefinedHere { name, host } => write!(f, "{host} does not define the hostcall `{}`", Shown(name)),
             Self::MoreImports(count) => write!(f, "{count} further imports that the host does not define"),
             Self::OtherVersion { name, declared, exists_in } => {
-                write!(f, "the hostcall `{}` is not in ABI {declared}, which the module declares, but in ", Shown(name))?;
+                write!(
+                    f,
+                    "the hostcall `{}` is not in ABI {declared}, which the module declares, but in ",
+                    Shown(name)
+                )?;
                 list(f, exists_in.iter())
             }
             Self::ImportSignature { module, name, wanted, found } => {
@@ -91,7 +97,9 @@ impl fmt::Display for Reason {
             Self::MemoryName { found, host } => {
                 write!(f, "the memory is exported as `{}`, and {host} looks for `memory`", Shown(found))
             }
-            Self::NoAllocator => f.write_str("no allocator is exported: neither `malloc` nor `proxy_on_memory_allocate`"),
+            Self::NoAllocator => {
+                f.write_str("no allocator is exported: neither `malloc` nor `proxy_on_memory_allocate`")
+            }
             Self::MissingCallback { callback, host } => {
                 write!(f, "`{}` is not exported, and {host} requires it", callback.export())
             }
@@ -129,7 +137,9 @@ impl Reason {
             Self::UnknownImport { module, name, nearest, origin } => {
                 return unknown_import_hint(module, name, nearest.as_deref(), *origin);
             }
-            Self::UndefinedHere { .. } => "hosts that lack it cannot load the plugin; leave out what calls it, or test with another host",
+            Self::UndefinedHere { .. } => {
+                "hosts that lack it can't load the plugin; leave out what calls it, or choose another host"
+            }
             Self::MoreImports(_) => return None,
             Self::OtherVersion { declared, .. } => {
                 return Some(format!(
@@ -175,10 +185,9 @@ fn unknown_import_hint(
         (None, None) if module == "env" && name.starts_with("proxy_") => {
             Some("the specification has no hostcall of this name; it may be private to another host".to_owned())
         }
-        (None, None) => Some(format!(
-            "hosts define functions in `env` and `wasi_snapshot_preview1`, not in `{}`",
-            Shown(module)
-        )),
+        (None, None) => {
+            Some(format!("hosts define functions in `env` and `wasi_snapshot_preview1`, not in `{}`", Shown(module)))
+        }
     }
 }
 
@@ -186,10 +195,12 @@ fn no_marker_hint(instead: &Instead) -> String {
     let names = AbiVersion::ALL.map(|v| format!("`{}`", v.marker())).join(", ");
     match instead {
         Instead::Marker(name) if name == "proxy_abi_version_0_2_100" => format!(
-            "this marker is private to Higress; build without the tag `proxy_wasm_version_0_2_100` so that the module \
-             exports one of {names}"
+            "this marker is private to Higress; build without the tag `proxy_wasm_version_0_2_100`, so that the \
+             module exports one of {names}"
         ),
-        Instead::Marker(_) => format!("export a function named {names}; drafts of later versions are not accepted by any host"),
+        Instead::Marker(_) => {
+            format!("export a function named {names}; drafts of later versions are not accepted by any host")
+        }
         Instead::NotAFunction(_) => "the marker is an exported function; it is never called".to_owned(),
         Instead::Callbacks => format!("export a function named {names}; the SDKs do"),
         Instead::Command => format!(
@@ -197,7 +208,7 @@ fn no_marker_hint(instead: &Instead) -> String {
              `-mexec-model=reactor`) made with a Proxy-Wasm SDK, which exports one of {names}"
         ),
         Instead::Nothing => format!(
-            "a plugin exports a function named {names}; with an SDK this one was either not linked in or stripped (Rust: \
+            "a plugin exports a function named {names}; with an SDK, it was not linked in or was stripped (Rust: \
              `crate-type = [\"cdylib\"]` and `proxy_wasm::main!`)"
         ),
     }
@@ -252,7 +263,9 @@ impl Lookalike {
             Self::GitLfs => "the file itself is missing; run `git lfs pull`",
             Self::Base64 => "decode it first, with `base64 -d`",
             Self::Utf16 => "save it as UTF-8; PowerShell's `>` writes UTF-16 and damages binary files",
-            Self::Html | Self::Json | Self::Text => "the download that wrote it has most likely failed; look at the file",
+            Self::Html | Self::Json | Self::Text => {
+                "the download that wrote it has most likely failed; look at the file"
+            }
             Self::Unknown => return None,
         })
     }

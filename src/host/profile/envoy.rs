@@ -31,6 +31,13 @@ pub const ENVOY: Profile = Profile {
     closed_map_value: Status::BadArgument,
     closed_map_pairs: Status::Ok,
     closed_map_write: Status::BadArgument,
+    host_is_authority: true,
+    // Those of Envoy's inline headers that plugins have to do with; seen for the pseudo headers, content-type and
+    // content-length.
+    single_value_headers: &[
+        ":authority", ":method", ":path", ":scheme", ":status", "connection", "content-length", "content-type", "date",
+        "server", "te", "transfer-encoding", "user-agent", "via", "x-forwarded-for", "x-forwarded-proto", "x-request-id",
+    ],
     lowercases_names: true,
     malformed_pairs_are_empty: true,
     maps_in_log: true,
@@ -50,6 +57,10 @@ pub const ENVOY: Profile = Profile {
 
     binary_properties: true,
     added_request_headers: &[("x-forwarded-proto", "http")],
+
+    // Envoy 1.40: always last, except on responses that Envoy makes itself.
+    added_call_response_headers: &[("x-envoy-upstream-service-time", "0")],
+    checks_messages: true,
 
     trap_fails_request: true,
     trap_rebuilds_vm: false,

@@ -55,6 +55,10 @@ pub struct Profile {
     pub closed_map_pairs: Status,
     /// Writing to a header map that can't be reached, or asking for its size.
     pub closed_map_write: Status,
+    /// `host` is another name of `:authority` in request headers (Envoy 1.40).
+    pub host_is_authority: bool,
+    /// Headers that can be there only once: adding joins the values with a comma (Envoy 1.40).
+    pub single_value_headers: &'static [&'static str],
     /// Header names are lower-cased before they are looked at or written (abi.md 3.4).
     pub lowercases_names: bool,
     /// A header map that does not decode counts as empty (abi.md section 6).
@@ -90,6 +94,11 @@ pub struct Profile {
     pub binary_properties: bool,
     /// Headers that the host adds to every request before the plugins see it.
     pub added_request_headers: &'static [(&'static str, &'static str)],
+
+    /// Headers that the host appends to every response of a call before the plugin sees it.
+    pub added_call_response_headers: &'static [(&'static str, &'static str)],
+    /// Messages that can't be put on the wire are answered by the host (Envoy 1.40: 404, 502, 503).
+    pub checks_messages: bool,
 
     /// A trap answers the request with 503 (abi.md section 9).
     pub trap_fails_request: bool,

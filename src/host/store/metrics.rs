@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub struct Metrics {
     ids: BTreeMap<MetricId, (MetricType, Bytes)>,
     values: BTreeMap<(Bytes, MetricType), u64>,
+    /// Envoy counts the definitions of each type by itself.
     defined: [u32; 3],
 }
 
@@ -57,7 +58,11 @@ impl Metrics {
 
     /// The value; a histogram has none.
     pub fn get(&self, id: MetricId) -> Result<u64, Status> {
-        match self.ids.get(&id).ok_or(Status::NotFound)? {
+        let Some(metric) = self.ids.get(&id) else {
+            // Envoy 1.40 looks at the type in the id first: histograms have no value to read.
+            return Err(if id.0 & 3 >= 2 { Status::BadArgument } else { Status::NotFound });
+        };
+        match metric {
             (MetricType::Histogram, _) => Err(Status::BadArgument),
             (kind, name) => Ok(self.values.get(&(name.clone(), *kind)).copied().unwrap_or(0)),
         }

@@ -20,11 +20,17 @@ pub(super) fn body(cx: &mut Cx, node: &Node) -> Option<Body> {
         Value::List(_) => chunks(cx, node, "`body`").map(|chunks| plain(chunks, Framing::Chunked)),
         Value::Map(_) => mapping(cx, node),
         Value::Null => {
-            cx.push(cx.at(&node.span, "`body`: expected text, a list or a mapping, found null").hint("leave `body` out for a message without one"));
+            cx.push(
+                cx.at(&node.span, "`body`: expected text, a list or a mapping, found null")
+                    .hint("leave `body` out for a message without one"),
+            );
             None
         }
         Value::Nothing => {
-            cx.push(cx.at(&node.span, "`body` has no value").hint("`\"\"` is an empty body; leave `body` out for a message without one"));
+            cx.push(
+                cx.at(&node.span, "`body` has no value")
+                    .hint("`\"\"` is an empty body; leave `body` out for a message without one"),
+            );
             None
         }
     }
@@ -43,6 +49,7 @@ fn mapping(cx: &mut Cx, node: &Node) -> Option<Body> {
     let cut = fields.get("cut").map(|cut_node| {
         if written.is_some() {
             cx.push(cx.at(&cut_node.span, "`cut` beside `chunks`").label("these are cut already"));
+            return None;
         }
         // The whole body is known only if nothing is wrong with it.
         let length = chunks.as_ref().map(|chunks| chunks.iter().map(Bytes::len).sum());
@@ -70,7 +77,11 @@ fn cut(cx: &mut Cx, node: &Node, length: Option<usize>) -> Option<Cut> {
     if node.as_text() == Some("every") {
         if let Some(length) = length.filter(|length| *length > MAX_CUT_EVERY) {
             let problem = cx.at(&node.span, format!("`cut: every` on a body of {length} bytes"));
-            cx.push(problem.label(format!("at most {MAX_CUT_EVERY}")).hint("the case runs once for each way; take a shorter body"));
+            cx.push(
+                problem
+                    .label(format!("at most {MAX_CUT_EVERY}"))
+                    .hint("the case runs once for each way; take a shorter body"),
+            );
             return None;
         }
         return Some(Cut::Every);
@@ -79,8 +90,11 @@ fn cut(cx: &mut Cx, node: &Node, length: Option<usize>) -> Option<Cut> {
     let length = length?;
     if at == 0 || at >= length {
         let problem = cx.at(&node.span, format!("`cut: {at}` leaves nothing on one side"));
-        let range = if length < 2 { "it can't be cut".to_string() } else { format!("1 to {} can be cut", length - 1) };
-        cx.push(problem.label(format!("the body has {length} bytes: {range}")));
+        cx.push(problem.label(match length {
+            0 => "the body is empty".to_string(),
+            1 => "the body has 1 byte".to_string(),
+            _ => format!("the body has {length} bytes: cut after 1 to {}", length - 1),
+        }));
         return None;
     }
     Some(Cut::At(at))
@@ -113,7 +127,9 @@ fn piece(cx: &mut Cx, fields: &Fields, form: &str) -> Option<Bytes> {
                 Some(_) => raw(cx, node, "`repeat`"),
                 None => cx.text(node, "`repeat`").map(|text| Bytes::from(text.to_string())),
             };
-            let times = cx.required(fields, "times", "`{ repeat: x, times: 1MiB }`").and_then(|node| cx.byte_count(node, "`times`"));
+            let times = cx
+                .required(fields, "times", "`{ repeat: x, times: 1MiB }`")
+                .and_then(|node| cx.byte_count(node, "`times`"));
             let (piece, times) = (piece?, times?);
             cx.repeat(fields.node, piece, usize::try_from(times).unwrap_or(MAX_BODY + 1))
         }
@@ -142,7 +158,9 @@ pub(super) fn hex(cx: &mut Cx, node: &Node) -> Option<Bytes> {
         match c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()) {
             Some(digit) => digits.push(digit),
             None => {
-                cx.push(cx.at(&node.span, format!("`hex`: {} is not a hexadecimal digit", quote(&c.to_string()))));
+                cx.push(
+                    cx.at(&node.span, format!("`hex`: {} is not a hexadecimal digit", quote(&c.to_string()))),
+                );
                 return None;
             }
         }

@@ -10,8 +10,11 @@ use crate::scenario::model::{Body, CalloutReply, Case, Cut, SnapshotMode, Step, 
 use crate::scenario::yaml::{Node, Value};
 use std::collections::HashMap;
 
-const SNAPSHOTS: &[(&str, SnapshotMode)] =
-    &[("true", SnapshotMode::Behaviour), ("hostcalls", SnapshotMode::Hostcalls), ("false", SnapshotMode::Off)];
+const SNAPSHOTS: &[(&str, SnapshotMode)] = &[
+    ("true", SnapshotMode::Behaviour),
+    ("hostcalls", SnapshotMode::Hostcalls),
+    ("false", SnapshotMode::Off),
+];
 /// Keys that a case has beside `steps` only in the steps.
 const STEP_KEYS: &[&str] = &["request", "advance", "reconfigure", "shutdown", "upstream", "callouts"];
 
@@ -19,7 +22,10 @@ const STEP_KEYS: &[&str] = &["request", "advance", "reconfigure", "shutdown", "u
 pub(super) fn cases(cx: &mut Cx, node: &Node) -> Option<Vec<Case>> {
     let items = cx.items(node, "`cases`")?;
     if items.is_empty() {
-        cx.push(cx.at(&node.span, "`cases` is an empty list").hint("add a case: `- { name: hello, request: GET http://app.test/ }`"));
+        cx.push(
+            cx.at(&node.span, "`cases` is an empty list")
+                .hint("add a case: `- { name: hello, request: GET http://app.test/ }`"),
+        );
         return None;
     }
     let mut cases = Vec::with_capacity(items.len());
@@ -111,7 +117,10 @@ fn name(
 fn skip(cx: &mut Cx, node: &Node) -> Option<String> {
     let reason = node.as_text().map(str::trim).unwrap_or_default();
     if reason.is_empty() || reason == "true" || reason == "false" {
-        cx.push(cx.at(&node.span, "`skip` takes a reason").hint("say why: `skip: needs Envoy 1.41`; remove it to run the case"));
+        cx.push(
+            cx.at(&node.span, "`skip` takes a reason")
+                .hint("say why: `skip: needs Envoy 1.41`; remove it to run the case"),
+        );
         return None;
     }
     Some(reason.to_string())

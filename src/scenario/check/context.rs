@@ -7,7 +7,7 @@ use crate::scenario::reason;
 use crate::scenario::yaml::{Node, Size};
 use bytes::Bytes;
 use regex::Regex;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(super) struct Cx<'s> {
     /// A row of a `with` table repeats the mistakes of the row before; each is said once.
     said: HashSet<(usize, String)>,
     /// Where inserting a column failed: what the checks make of the rest of such text is noise.
-    broken: HashSet<usize>,
+    broken: BTreeMap<usize, usize>,
     /// The names of the chain, for `reconfigure`; `None` if the plugins themselves are wrong.
     pub plugins: Option<Vec<String>>,
     regexes: HashMap<String, Regex>,
@@ -48,7 +48,7 @@ impl<'s> Cx<'s> {
             folder: source.path.parent().map(Path::to_path_buf).unwrap_or_default(),
             problems: Vec::new(),
             said: HashSet::new(),
-            broken: HashSet::new(),
+            broken: BTreeMap::new(),
             plugins: None,
             regexes: HashMap::new(),
             files: HashMap::new(),
@@ -73,7 +73,7 @@ impl<'s> Cx<'s> {
 
     pub fn push(&mut self, problem: Diagnostic) {
         let start = problem.span.as_ref().map_or(0, |span| span.start);
-        if self.broken.contains(&start) {
+        if self.broken.range(..=start).next_back().is_some_and(|(_, end)| start <= *end) {
             return;
         }
         if self.problems.len() < MAX_KEPT && self.said.insert((start, problem.title.clone())) {
@@ -83,7 +83,7 @@ impl<'s> Cx<'s> {
 
     /// Says nothing more about this place.
     pub fn broken(&mut self, span: &Span) {
-        self.broken.insert(span.start);
+        self.broken.insert(span.start, span.end);
     }
 
     /// The place of a piece of a scalar, where it is written as such; else the whole scalar.
@@ -119,7 +119,9 @@ impl<'s> Cx<'s> {
                 let last = error.lines().last().unwrap_or_default();
                 let why = last.strip_prefix("error: ").unwrap_or(last).to_string();
                 let problem = self.at(&node.span, "not a regular expression").label(why);
-                self.push(problem.hint("the syntax is that of Rust's regex crate; a literal `{` or `(` is escaped with `\\`"));
+                self.push(problem.hint(
+                    "the syntax is that of Rust's regex crate; a literal `{` or `(` is escaped with `\\`",
+                ));
                 None
             }
         }
@@ -133,10 +135,11 @@ impl<'s> Cx<'s> {
     /// Says that a file is not there, or can't be read.
     pub fn no_file(&mut self, node: &Node, path: &Path, error: &std::io::Error) {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let mut problem = self.at(&node.span, format!("can't read {}: {}", quote(&path.to_string_lossy()), reason(error)));
+        let mut problem =
+            self.at(&node.span, format!("can't read {}: {}", quote(&path.to_string_lossy()), reason(error)));
         if missing {
             problem = problem.hint(match neighbour(path) {
-                Some(name) => format!("did you mean `{name}`?"),
+                Some(name) => format!("that folder has `{name}`"),
                 None if path.extension().is_some_and(|extension| extension == "wasm") => {
                     "build the plugin first; the path is relative to the scenario file".to_string()
                 }
@@ -160,8 +163,10 @@ impl<'s> Cx<'s> {
     }
 
     fn read_file(&mut self, node: &Node, path: &Path) -> Option<Bytes> {
-        if path.is_dir() {
-            self.push(self.at(&node.span, format!("{} is a folder", quote(&path.to_string_lossy()))));
+        // A pipe would block for ever; what is not there is said below.
+        if let Some(found) = std::fs::metadata(path).ok().filter(|found| !found.is_file()) {
+            let what = if found.is_dir() { "a folder" } else { "not a plain file" };
+            self.push(self.at(&node.span, format!("{} is {what}", quote(&path.to_string_lossy()))));
             return None;
         }
         let mut content = Vec::new();
@@ -221,8 +226,7 @@ fn neighbour(path: &Path) -> Option<String> {
         .collect();
     // The order of a folder differs from machine to machine.
     names.sort();
-    let close = keys::similar(wanted, names.iter().map(String::as_str))?;
-    Some(Path::new(folder).join(close).display().to_string())
+    keys::similar(wanted, names.iter().map(String::as_str)).map(str::to_string)
 }
 
 /// A user's text in a message: in backticks, and not endless.

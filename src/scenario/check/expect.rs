@@ -6,7 +6,9 @@ use super::headers::{self, Part};
 use super::keys::{self, CLIENT_SEES, EXPECT, TRAP, UPSTREAM_SEES};
 use super::matcher;
 use crate::abi::{ALL_CALLBACKS, Action, Callback, LogLevel, Returns};
-use crate::scenario::model::{ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, Spanned, TrapExpect};
+use crate::scenario::model::{
+    ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, Spanned, TrapExpect,
+};
 use crate::scenario::yaml::{Key, Node, Value};
 
 /// Which end sees a message: a request has a method and a path, a response has a status.
@@ -21,7 +23,8 @@ type ByName = Vec<(Spanned<String>, Match)>;
 /// The whole mapping.
 pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
     let fields = cx.fields(node, "`expect`", &EXPECT)?;
-    let upstream_sees = fields.get("upstream_sees").map(|node| message(cx, node, "`upstream_sees`", Side::Upstream));
+    let upstream_sees =
+        fields.get("upstream_sees").map(|node| message(cx, node, "`upstream_sees`", Side::Upstream));
     let client_sees = fields.get("client_sees").map(|node| message(cx, node, "`client_sees`", Side::Client));
     let actions = fields.get("actions").map(|node| actions(cx, node));
     let logs_seen = fields.get("logs").map(|node| logs(cx, node, "`logs`"));
@@ -65,10 +68,11 @@ pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Optio
     let mut part = |key: &str| fields.get(key).map(|node| matcher::matcher(cx, node, &format!("`{key}`")));
     let (method, path, authority, scheme) = (part("method"), part("path"), part("authority"), part("scheme"));
     let (status, body) = (part("status"), part("body"));
-    if let Some(Some(Match { matcher: Matcher::Equal(text), span })) = &status {
+    if let (Side::Client, Some(Some(Match { matcher: Matcher::Equal(text), span }))) = (side, &status) {
         let code = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u16>().ok());
         if !code.is_some_and(|code| (100..=599).contains(&code)) {
-            let problem = cx.at(span, format!("{} is not a status code", quote(&String::from_utf8_lossy(text))));
+            let problem =
+                cx.at(span, format!("{} is not a status code", quote(&String::from_utf8_lossy(text))));
             cx.push(problem.hint("100 to 599, or a matcher: `{ matches: ^5 }`"));
         }
     }
@@ -96,7 +100,9 @@ fn message_headers(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<R
     for (key, value) in entries {
         fine &= header_name(cx, key, side);
         match values(cx, value) {
-            Some(values) => expected.push((Spanned { value: key.text.clone(), span: key.span.clone() }, values)),
+            Some(values) => {
+                expected.push((Spanned { value: key.text.clone(), span: key.span.clone() }, values))
+            }
             None => fine = false,
         }
     }
@@ -105,7 +111,9 @@ fn message_headers(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<R
 
 fn header_name(cx: &mut Cx, key: &Key, side: Side) -> bool {
     let pseudo = match (key.text.as_str(), side) {
-        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream) | (":status", Side::Client) => &key.text[1..],
+        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream) | (":status", Side::Client) => {
+            &key.text[1..]
+        }
         _ => {
             let part = match side {
                 Side::Upstream => Part::Request,
@@ -127,7 +135,8 @@ fn values(cx: &mut Cx, node: &Node) -> Option<Vec<Match>> {
         cx.push(cx.at(&node.span, "an empty list of values").hint("`null` says that the header is absent"));
         return None;
     }
-    let values: Vec<_> = items.iter().filter_map(|item| matcher::present(cx, item, "a value of a header")).collect();
+    let values: Vec<_> =
+        items.iter().filter_map(|item| matcher::present(cx, item, "a value of a header")).collect();
     (values.len() == items.len()).then_some(values)
 }
 
@@ -151,7 +160,7 @@ fn actions(cx: &mut Cx, node: &Node) -> Option<Vec<ActionsExpect>> {
             Value::Nothing | Value::Null | Value::Text(_) | Value::Map(_) => std::slice::from_ref(value),
         };
         let actions: Vec<u32> = items.iter().filter_map(|item| action(cx, item)).collect();
-        let Some(callback) = callback(cx, &key.text, key, Some(Returns::Action)) else { continue };
+        let Some(callback) = callback(cx, &key.text, key, Wanted::Returning) else { continue };
         if let Some(first) = expected.iter().find(|other| other.callback == callback) {
             let problem = cx.at(&key.span, format!("`{}` is there twice", callback.subject()));
             cx.push(problem.label("again").also(first.span.clone(), "first"));
@@ -167,7 +176,12 @@ fn action(cx: &mut Cx, node: &Node) -> Option<u32> {
     if let Some(action) = Action::from_name(text) {
         return Some(action.number());
     }
-    let number = text.parse().ok();
+    // What `on_vm_start`, `on_configure` and `on_done` return is a truth value.
+    let number = match text {
+        "true" => Some(1),
+        "false" => Some(0),
+        _ => text.parse().ok(),
+    };
     if number.is_none() {
         let names: Vec<&str> = Action::ALL.iter().map(|action| action.name()).collect();
         let hint = match keys::similar(text, names.iter().copied()) {
@@ -179,15 +193,25 @@ fn action(cx: &mut Cx, node: &Node) -> Option<u32> {
     number
 }
 
-/// A callback by name; with `returns`, only those that return this.
-fn callback(cx: &mut Cx, name: &str, key: &Key, returns: Option<Returns>) -> Option<Callback> {
-    let wanted = |callback: &Callback| returns.is_none_or(|returns| callback.returns() == returns);
+/// Which callbacks may be named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// Every one.
+    Any,
+    /// Those that return something.
+    Returning,
+}
+
+/// A callback by name.
+fn callback(cx: &mut Cx, name: &str, key: &Key, which: Wanted) -> Option<Callback> {
+    let wanted = |callback: &Callback| which == Wanted::Any || callback.returns() != Returns::Nothing;
     let problem = match Callback::from_name(name) {
         Some(callback) if wanted(&callback) => return Some(callback),
-        Some(_) => cx.at(&key.span, format!("{} returns no action", quote(name))),
+        Some(_) => cx.at(&key.span, format!("{} returns nothing", quote(name))),
         None => cx.at(&key.span, format!("no callback is called {}", quote(name))),
     };
-    let names = || ALL_CALLBACKS.iter().filter(|callback| wanted(callback)).map(|callback| callback.subject());
+    let names =
+        || ALL_CALLBACKS.iter().filter(|callback| wanted(callback)).map(|callback| callback.subject());
     let bare = name.strip_prefix("proxy_").unwrap_or(name);
     let hint = match keys::similar(bare.strip_prefix("on_").unwrap_or(bare), names()) {
         Some(close) => format!("did you mean `{close}`?"),
@@ -216,11 +240,16 @@ fn log(cx: &mut Cx, node: &Node) -> Option<LogExpect> {
         return matcher::present(cx, node, "a log line").map(|message| LogExpect { level: None, message });
     }
     let levels: Vec<&str> = LogLevel::ALL.iter().map(|level| level.name()).collect();
-    let hint = match (key.text.as_str(), keys::similar(&key.text, levels.iter().copied().chain(keys::MATCHER.keys.iter().copied()))) {
+    let hint = match (
+        key.text.as_str(),
+        keys::similar(&key.text, levels.iter().copied().chain(keys::MATCHER.keys.iter().copied())),
+    ) {
         ("warning", _) => "did you mean `warn`?".to_string(),
         ("fatal", _) => "did you mean `critical`?".to_string(),
         (_, Some(close)) => format!("did you mean `{close}`?"),
-        (_, None) => format!("levels are {}; text that holds a colon and a space needs quotes", keys::list(&levels)),
+        (_, None) => {
+            format!("levels are {}; text that holds a colon and a space needs quotes", keys::list(&levels))
+        }
     };
     cx.push(cx.at(&key.span, format!("unknown level {}", quote(&key.text))).hint(hint));
     None
@@ -234,7 +263,10 @@ fn trap(cx: &mut Cx, node: &Node) -> Option<Option<TrapExpect>> {
             Some("true") => Some(Some(any)),
             Some("false") => Some(None),
             Some(_) | None => {
-                cx.push(cx.at(&node.span, "`trap` is a mapping or `true`").hint("`trap: { in: request_headers, message: { contains: … } }`"));
+                cx.push(
+                    cx.at(&node.span, "`trap` is a mapping or `true`")
+                        .hint("`trap: { in: request_headers, message: { contains: … } }`"),
+                );
                 None
             }
         };
@@ -242,7 +274,7 @@ fn trap(cx: &mut Cx, node: &Node) -> Option<Option<TrapExpect>> {
     let fields = cx.fields(node, "`trap`", &TRAP)?;
     let callback = fields.get("in").map(|node| {
         let name = cx.text(node, "`in`")?;
-        callback(cx, name, &Key { span: node.span.clone(), text: name.to_string() }, None)
+        callback(cx, name, &Key { span: node.span.clone(), text: name.to_string() }, Wanted::Any)
     });
     let message = fields.get("message").map(|node| matcher::present(cx, node, "`message`"));
     Some(Some(TrapExpect { span: node.span.clone(), callback: wanted(callback)?, message: wanted(message)? }))
@@ -253,7 +285,9 @@ fn findings(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
     let mut found = Vec::with_capacity(items.len());
     for item in items {
         let Some(id) = cx.text(item, "a finding") else { continue };
-        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let word = |word: &str| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
         if !id.split('-').all(word) {
             let problem = cx.at(&item.span, format!("{} is not the id of a finding", quote(id)));
             cx.push(problem.hint("ids are written like `content-length-stale`"));

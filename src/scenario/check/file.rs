@@ -54,7 +54,11 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
         None => Some(Vec::new()),
     };
     let cases = cx
-        .required(&fields, "cases", "a case has at least a name and a step: `- { name: hello, request: GET http://app.test/ }`")
+        .required(
+            &fields,
+            "cases",
+            "a case has at least a name and a step: `- { name: hello, request: GET http://app.test/ }`",
+        )
         .and_then(|node| case::cases(cx, node));
     Some(Scenario {
         source: cx.source().clone(),
@@ -107,7 +111,9 @@ fn protocol(cx: &mut Cx, node: &Node) -> Option<Protocol> {
         _ => None,
     };
     if let Some(name) = other_name {
-        cx.push(cx.at(&node.span, "`protocol` is `http/1.1` or `h2`").hint(format!("did you mean `{name}`?")));
+        cx.push(
+            cx.at(&node.span, "`protocol` is `http/1.1` or `h2`").hint(format!("did you mean `{name}`?")),
+        );
         return None;
     }
     cx.one_of(node, "`protocol`", PROTOCOLS)
@@ -130,7 +136,9 @@ fn properties(cx: &mut Cx, node: &Node) -> Option<Vec<(Spanned<String>, Property
 fn property(cx: &mut Cx, node: &Node) -> Option<PropertyValue> {
     match &node.value {
         Value::Nothing => {
-            cx.push(cx.at(&node.span, "a property without a value").hint("`null` hides it, `\"\"` is empty text"));
+            cx.push(
+                cx.at(&node.span, "a property without a value").hint("`null` hides it, `\"\"` is empty text"),
+            );
             None
         }
         Value::Null => Some(PropertyValue::Absent),
@@ -152,8 +160,10 @@ fn property(cx: &mut Cx, node: &Node) -> Option<PropertyValue> {
             super::body::raw(cx, node, "a property").map(PropertyValue::Bytes)
         }
         Value::Map(entries) => {
-            let values: Vec<_> =
-                entries.iter().filter_map(|(key, value)| Some((key.text.clone(), property(cx, value)?))).collect();
+            let values: Vec<_> = entries
+                .iter()
+                .filter_map(|(key, value)| Some((key.text.clone(), property(cx, value)?)))
+                .collect();
             (values.len() == entries.len()).then_some(PropertyValue::Map(values))
         }
     }

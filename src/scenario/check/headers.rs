@@ -56,7 +56,7 @@ pub(super) fn no_repeats(cx: &mut Cx, entries: &[(Key, Node)]) -> bool {
     for (key, _) in entries {
         if let Some(first) = seen.insert(key.text.to_ascii_lowercase(), key.span.clone()) {
             let problem = cx.at(&key.span, format!("header {} is there twice", quote(&key.text)));
-            let hint = "a repeated header has a list as value; where the order across names matters, write a list of `[name, value]`";
+            let hint = "a repeated header has a list as value; or write a list of `[name, value]` pairs";
             cx.push(problem.label("names don't differ by case").also(first, "first").hint(hint));
             fine = false;
         }
@@ -66,7 +66,10 @@ pub(super) fn no_repeats(cx: &mut Cx, entries: &[(Key, Node)]) -> bool {
 
 fn pair(cx: &mut Cx, node: &Node, part: Part, pairs: &mut Pairs) -> bool {
     let Value::List(items) = &node.value else {
-        cx.push(cx.at(&node.span, format!("expected a pair, found {}", node.kind())).hint("a pair is written `[name, value]`"));
+        cx.push(
+            cx.at(&node.span, format!("expected a pair, found {}", node.kind()))
+                .hint("a pair is written `[name, value]`"),
+        );
         return false;
     };
     let [name_node, value_node] = items.as_slice() else {
@@ -108,7 +111,10 @@ fn value(cx: &mut Cx, node: &Node) -> Option<Bytes> {
     let text = cx.text(node, "the value of a header")?;
     if let Some(bad) = text.chars().find(|c| matches!(c, '\r' | '\n' | '\0')) {
         let title = format!("the value of a header can't hold {}", bad.escape_debug());
-        cx.push(cx.at(&node.span, title).hint("a text after `|` ends with a line break: use `|-`; raw bytes are `{ hex: 0d0a }`"));
+        cx.push(
+            cx.at(&node.span, title)
+                .hint("a text after `|` ends with a line break: use `|-`; raw bytes are `{ hex: 0d0a }`"),
+        );
         return None;
     }
     Some(Bytes::from(text.to_string()))

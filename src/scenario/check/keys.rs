@@ -15,7 +15,17 @@ pub(super) struct Place {
 pub(super) static FILE: Place = Place {
     name: "a scenario file",
     keys: &[
-        "plugin", "plugins", "config", "host", "protocol", "properties", "clock", "seed", "limits", "on_trap", "redact",
+        "plugin",
+        "plugins",
+        "config",
+        "host",
+        "protocol",
+        "properties",
+        "clock",
+        "seed",
+        "limits",
+        "on_trap",
+        "redact",
         "cases",
     ],
     later: &["gateway"],
@@ -29,17 +39,32 @@ pub(super) static PLUGIN: Place = Place {
     near: &[&FILE],
 };
 
-pub(super) static LIMITS: Place = Place { name: "`limits`", keys: &["fuel", "memory", "buffer"], later: &[], near: &[] };
+pub(super) static LIMITS: Place =
+    Place { name: "`limits`", keys: &["fuel", "memory", "buffer"], later: &[], near: &[] };
 
-pub(super) static ON_TRAP: Place = Place { name: "`on_trap`", keys: &["request", "vm"], later: &[], near: &[] };
+pub(super) static ON_TRAP: Place =
+    Place { name: "`on_trap`", keys: &["request", "vm"], later: &[], near: &[] };
 
-pub(super) static REDACT: Place = Place { name: "an entry of `redact`", keys: &["matches", "as"], later: &[], near: &[] };
+pub(super) static REDACT: Place =
+    Place { name: "an entry of `redact`", keys: &["matches", "as"], later: &[], near: &[] };
 
 pub(super) static CASE: Place = Place {
     name: "a case",
     keys: &[
-        "name", "with", "skip", "only", "tags", "snapshot", "steps", "request", "advance", "reconfigure", "shutdown",
-        "upstream", "callouts", "expect",
+        "name",
+        "with",
+        "skip",
+        "only",
+        "tags",
+        "snapshot",
+        "steps",
+        "request",
+        "advance",
+        "reconfigure",
+        "shutdown",
+        "upstream",
+        "callouts",
+        "expect",
     ],
     later: &["admin", "concurrent"],
     near: &[&REQUEST, &EXPECT, &FILE, &CLIENT_SEES],
@@ -107,8 +132,18 @@ pub(super) static RAW: Place = Place { name: "raw bytes", keys: &["hex"], later:
 pub(super) static EXPECT: Place = Place {
     name: "`expect`",
     keys: &[
-        "upstream_sees", "client_sees", "actions", "logs", "no_logs", "properties", "shared_data", "metrics", "callouts",
-        "trap", "findings", "stuck",
+        "upstream_sees",
+        "client_sees",
+        "actions",
+        "logs",
+        "no_logs",
+        "properties",
+        "shared_data",
+        "metrics",
+        "callouts",
+        "trap",
+        "findings",
+        "stuck",
     ],
     later: &[],
     near: &[&CLIENT_SEES, &UPSTREAM_SEES, &STEP, &CASE],
@@ -149,7 +184,8 @@ pub(super) fn hint(place: &Place, key: &str) -> String {
     if let Some(close) = similar(key, place.keys.iter().copied()) {
         return format!("did you mean `{close}`?");
     }
-    let elsewhere = place.near.iter().find_map(|other| Some((similar(key, other.keys.iter().copied())?, other)));
+    let elsewhere =
+        place.near.iter().find_map(|other| Some((similar(key, other.keys.iter().copied())?, other)));
     if let Some((close, other)) = elsewhere {
         return format!("did you mean `{close}`? it is a key of {}", other.name);
     }
@@ -175,7 +211,9 @@ pub(super) fn similar<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> O
     let word = word.to_lowercase().replace('-', "_");
     let allowed = (word.chars().count() / 3).max(1);
     words
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase().replace('-', "_")), candidate))
+        .map(|candidate| {
+            (strsim::damerau_levenshtein(&word, &candidate.to_lowercase().replace('-', "_")), candidate)
+        })
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

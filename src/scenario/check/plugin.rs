@@ -10,7 +10,8 @@ use crate::scenario::yaml::{Node, Value, to_json};
 use bytes::Bytes;
 use std::path::PathBuf;
 
-const PHASES: &[(&str, RequestPhase)] = &[("rewrite", RequestPhase::Rewrite), ("access", RequestPhase::Access)];
+const PHASES: &[(&str, RequestPhase)] =
+    &[("rewrite", RequestPhase::Rewrite), ("access", RequestPhase::Access)];
 
 /// The chain of the file.
 pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
@@ -21,7 +22,8 @@ pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
         [(key, node), ..] => (key, node),
         [] => {
             if !file.later && !file.misspelt(&["plugin", "plugins"]) {
-                let hint = "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`";
+                let hint =
+                    "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`";
                 cx.push(cx.at(&start(file), "`plugin` is missing").hint(hint));
             }
             return None;
@@ -30,7 +32,9 @@ pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
     if key.text == "plugin" {
         let mut spec = plugin(cx, node);
         if let Some((config_key, config_node)) = top_config {
-            if let Some((inner, _)) = node.as_map().and_then(|entries| entries.iter().find(|(key, _)| key.text == "config")) {
+            if let Some((inner, _)) =
+                node.as_map().and_then(|entries| entries.iter().find(|(key, _)| key.text == "config"))
+            {
                 let problem = cx.at(&config_key.span, "`config` is given twice");
                 cx.push(problem.label("for the same plugin").also(inner.span.clone(), "first"));
             }
@@ -101,7 +105,7 @@ fn plugin(cx: &mut Cx, node: &Node) -> Option<PluginSpec> {
     })
 }
 
-/// The path of a module that is there, and the name it gives the plugin. What is in it is the loader's business.
+/// The path of a module that is there, and the name it gives the plugin. Its content is the loader's business.
 fn module(cx: &mut Cx, node: &Node) -> Option<(PathBuf, String)> {
     let text = cx.word(node, "the path of a plugin")?;
     let path = cx.resolve(text);
@@ -128,7 +132,10 @@ pub(super) fn config(cx: &mut Cx, node: &Node, name: &str) -> Option<Bytes> {
         Value::Text(text) => Some(Bytes::from(text.text.clone())),
         Value::Null => Some(Bytes::new()),
         Value::Nothing => {
-            cx.push(cx.at(&node.span, format!("{name} has no value")).hint("`null` or `\"\"` is the empty configuration"));
+            cx.push(
+                cx.at(&node.span, format!("{name} has no value"))
+                    .hint("`null` or `\"\"` is the empty configuration"),
+            );
             None
         }
         Value::List(_) | Value::Map(_) => json(cx, node).map(|json| Bytes::from(json.to_string())),
@@ -152,7 +159,9 @@ fn env(cx: &mut Cx, node: &Node) -> Option<Vec<(String, String)>> {
     let mut variables = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         if key.text.is_empty() || key.text.contains(['=', '\0']) {
-            cx.push(cx.at(&key.span, format!("{} is not the name of an environment variable", quote(&key.text))));
+            cx.push(
+                cx.at(&key.span, format!("{} is not the name of an environment variable", quote(&key.text))),
+            );
         }
         let Some(value_text) = cx.text(value, "`env`") else { continue };
         if value_text.contains('\0') {

@@ -80,11 +80,19 @@ fn target(text: &str) -> Result<Target, (&str, String, String)> {
         return wrong(method, format!("{} is not a method", quote(method)), SEND);
     }
     let url = url.trim_start();
-    if let Some((_, version)) = url.split_once(' ').filter(|(_, rest)| rest.trim_start().starts_with("HTTP/")) {
-        return wrong(version, "a request has no version here".to_string(), "`protocol` at the top of the file says it");
+    if let Some((_, version)) = url.split_once(' ').filter(|(_, rest)| rest.trim_start().starts_with("HTTP/"))
+    {
+        return wrong(
+            version,
+            "a request has no version here".to_string(),
+            "`protocol` at the top of the file says it",
+        );
     }
     if let Some(bad) = url.chars().find(|c| c.is_whitespace() || c.is_control()) {
-        let title = format!("a URL can't hold {}", if bad == ' ' { "a space".to_string() } else { bad.escape_unicode().to_string() });
+        let title = format!(
+            "a URL can't hold {}",
+            if bad == ' ' { "a space".to_string() } else { bad.escape_unicode().to_string() }
+        );
         return wrong(url, title, "write it percent-encoded: `%20`");
     }
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -96,14 +104,26 @@ fn target(text: &str) -> Result<Target, (&str, String, String)> {
     };
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "http" && scheme != "https" {
-        return wrong(url, format!("{} is not a scheme", quote(&scheme)), "a URL begins with `http://` or `https://`");
+        return wrong(
+            url,
+            format!("{} is not a scheme", quote(&scheme)),
+            "a URL begins with `http://` or `https://`",
+        );
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains('#') {
-        return wrong(url, "a client never sends a fragment".to_string(), "remove `#` and what follows, or write `%23`");
+        return wrong(
+            url,
+            "a client never sends a fragment".to_string(),
+            "remove `#` and what follows, or write `%23`",
+        );
     }
     if let Err(why) = check_authority(authority) {
-        return wrong(url, format!("{} is not a host: {why}", quote(authority)), "a URL is written `http://app.test:8080/path`");
+        return wrong(
+            url,
+            format!("{} is not a host: {why}", quote(authority)),
+            "a URL is written `http://app.test:8080/path`",
+        );
     }
     let path = if path.starts_with('/') { path.to_string() } else { format!("/{path}") };
     Ok(Target {
@@ -156,7 +176,8 @@ fn upstream(cx: &mut Cx, node: &Node) -> Option<Upstream> {
         }
         Value::Text(text) if text.text.parse::<u64>().is_err() => {
             let problem = cx.at(&node.span, format!("`upstream` can't be {}", quote(&text.text)));
-            cx.push(problem.hint("it is a status, a mapping with `status`, `headers`, `body`, `trailers` or `fail`, or `never`"));
+            let hint = "it is a status, `never`, or a mapping with `status`, `headers`, `body`, `trailers` or `fail`";
+            cx.push(problem.hint(hint));
             None
         }
         Value::Nothing | Value::Null | Value::Text(_) | Value::List(_) => {
@@ -179,7 +200,12 @@ pub(super) fn reply(cx: &mut Cx, fields: &Fields) -> Option<Reply> {
     let headers = headers::of(cx, fields, "headers", Part::Response);
     let body = fields.get("body").map(|node| body::body(cx, node));
     let trailers = headers::of(cx, fields, "trailers", Part::Trailers);
-    Some(Reply { status: wanted(status)?.unwrap_or(200), headers: headers?, body: wanted(body)?, trailers: trailers? })
+    Some(Reply {
+        status: wanted(status)?.unwrap_or(200),
+        headers: headers?,
+        body: wanted(body)?,
+        trailers: trailers?,
+    })
 }
 
 #[cfg(test)]
@@ -195,7 +221,10 @@ mod tests {
             ("GET http://app.test/ü%zz", "http", "app.test", "/ü%zz"),
         ] {
             let target = target(text).unwrap_or_else(|(_, title, _)| panic!("{text}: {title}"));
-            assert_eq!((&target.scheme[..], &target.authority[..], &target.path[..]), (scheme.as_bytes(), authority.as_bytes(), path.as_bytes()));
+            assert_eq!(
+                (&target.scheme[..], &target.authority[..], &target.path[..]),
+                (scheme.as_bytes(), authority.as_bytes(), path.as_bytes())
+            );
         }
     }
 }

@@ -41,7 +41,8 @@ pub(super) fn expand<'n>(cx: &mut Cx, node: &'n Node) -> Vec<Row<'n>> {
         cx.push(problem.hint("each item is one run: `with: [{ user: alice }, { user: bob }]`"));
     }
     let named = node.get("name").and_then(Node::as_text).is_some_and(|name| name.contains("${"));
-    let size = node.size();
+    let (all, of_table) = (node.size(), table.size());
+    let size = Size { nodes: all.nodes - of_table.nodes, text: all.text - of_table.text, ..all };
     let mut expanded = Vec::new();
     for (index, row) in rows.iter().enumerate() {
         let Some(cells) = cx.entries(row, "a row of `with`") else { continue };
@@ -68,7 +69,9 @@ fn has_template(node: &Node) -> bool {
         Value::Nothing | Value::Null => false,
         Value::Text(text) => text.text.contains("${"),
         Value::List(items) => items.iter().any(has_template),
-        Value::Map(entries) => entries.iter().any(|(key, node)| key.text.contains("${") || has_template(node)),
+        Value::Map(entries) => {
+            entries.iter().any(|(key, node)| key.text.contains("${") || has_template(node))
+        }
     }
 }
 
@@ -122,6 +125,7 @@ fn fill(cx: &mut Cx, node: &Node, text: &str, columns: Columns) -> String {
     const LITERAL: &str = "write `$${` for a literal `${`";
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    let mut fine = true;
     while let Some(at) = rest.find("${") {
         // `$${` is found at its second dollar.
         if rest[..at].ends_with('$') {
@@ -133,8 +137,8 @@ fn fill(cx: &mut Cx, node: &Node, text: &str, columns: Columns) -> String {
         out.push_str(&rest[..at]);
         let Some(length) = rest[at..].find('}') else {
             cx.push(cx.at(&cx.piece(&node.span, "${"), "`${` is never closed").hint(LITERAL));
-            cx.broken(&node.span);
-            return out;
+            fine = false;
+            break;
         };
         let written = &rest[at..=at + length];
         match columns.cell(&rest[at + 2..at + length]).map(|cell| (&cell.value, cell.kind())) {
@@ -145,16 +149,22 @@ fn fill(cx: &mut Cx, node: &Node, text: &str, columns: Columns) -> String {
                 out.push_str(&value.text);
             }
             Some((_, kind)) => {
-                let problem = cx.at(&cx.piece(&node.span, written), format!("{} is {kind}, and stands inside text", quote(written)));
+                let problem = cx.at(
+                    &cx.piece(&node.span, written),
+                    format!("{} is {kind}, and stands inside text", quote(written)),
+                );
                 cx.push(problem.hint("only text can be inserted into text; alone, it can be anything"));
-                cx.broken(&node.span);
+                fine = false;
             }
             None => {
                 columns.unknown(cx, node, written);
-                cx.broken(&node.span);
+                fine = false;
             }
         }
         rest = &rest[at + length + 1..];
+    }
+    if !fine {
+        cx.broken(&node.span);
     }
     out.push_str(rest);
     out
@@ -173,7 +183,8 @@ impl<'n> Columns<'n> {
 
     fn unknown(&self, cx: &mut Cx, node: &Node, written: &str) {
         let name = &written[2..written.len() - 1];
-        let problem = cx.at(&cx.piece(&node.span, written), format!("{} has no column in `with`", quote(written)));
+        let problem =
+            cx.at(&cx.piece(&node.span, written), format!("{} has no column in `with`", quote(written)));
         let (label, hint) = match self.in_table {
             false => ("this case has no `with`", "write `$${` for a literal `${`".to_string()),
             true => match keys::similar(name, self.cells.iter().map(|(key, _)| key.text.as_str())) {

@@ -46,7 +46,8 @@ fn the_top_level() {
     let hosts: Vec<&str> = scenario.hosts.iter().map(|host| host.value.as_str()).collect();
     assert_eq!(hosts, ["apisix", "spec", "envoy@/usr/bin/envoy"]);
     assert_eq!(scenario.protocol, Protocol::H2);
-    let properties: Vec<_> = scenario.properties.into_iter().map(|(path, value)| (path.value, value)).collect();
+    let properties: Vec<_> =
+        scenario.properties.into_iter().map(|(path, value)| (path.value, value)).collect();
     let bytes = |text: &'static [u8]| PropertyValue::Bytes(text.into());
     let nested = PropertyValue::List(vec![PropertyValue::Int(1), bytes(b"two")]);
     let expected = [
@@ -63,8 +64,14 @@ fn the_top_level() {
     assert_eq!(scenario.clock_ns, 1_580_702_706_000_000_000);
     assert_eq!(scenario.seed, u64::MAX);
     let limits = scenario.limits;
-    assert_eq!((limits.fuel, limits.memory, limits.buffer), (Some(50_000_000), Some(16 << 20), Some(1_000_000)));
-    assert_eq!((scenario.on_trap.request, scenario.on_trap.vm), (Some(TrapRequest::FailOpen), Some(TrapVm::Keep)));
+    assert_eq!(
+        (limits.fuel, limits.memory, limits.buffer),
+        (Some(50_000_000), Some(16 << 20), Some(1_000_000))
+    );
+    assert_eq!(
+        (scenario.on_trap.request, scenario.on_trap.vm),
+        (Some(TrapRequest::FailOpen), Some(TrapVm::Keep))
+    );
     assert_eq!(scenario.redact[0].replacement, "<id>");
 }
 
@@ -80,7 +87,8 @@ fn a_case_of_one_step() {
     let sent = request(step);
     assert_eq!((&sent.method[..], &sent.scheme[..]), (&b"post"[..], &b"https"[..]));
     assert_eq!((&sent.authority[..], &sent.path[..]), (&b"app.test:8443"[..], &b"/a?b=c"[..]));
-    let headers: Vec<(&[u8], &[u8])> = sent.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let headers: Vec<(&[u8], &[u8])> =
+        sent.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
     assert_eq!(headers, [(&b"X-A"[..], &b"yes"[..]), (b"x-b", b"1.0"), (b"x-b", b"\xff\x00"), (b"x-c", b"")]);
     assert_eq!(sent.trailers.len(), 2);
     let body = sent.body.as_ref().expect("a body");
@@ -94,7 +102,9 @@ fn a_case_of_one_step() {
     assert!(matches!(&authz.reply, CalloutReply::Reply(reply) if reply.status == 403));
     assert!(matches!(slow.reply, CalloutReply::Fail(Failure::Unknown)));
     assert_eq!(slow.after, Duration::from_secs(90));
-    assert!(matches!(&quick.reply, CalloutReply::Reply(reply) if reply.status == 200 && reply.body.is_none()));
+    assert!(
+        matches!(&quick.reply, CalloutReply::Reply(reply) if reply.status == 200 && reply.body.is_none())
+    );
 }
 
 #[test]
@@ -103,16 +113,27 @@ fn expectations() {
     let expect = scenario.cases[0].steps[0].expect.as_ref().expect("expectations");
     let seen = expect.upstream_sees.as_ref().expect("upstream_sees");
     assert_eq!(seen.method.as_ref().map(equal), Some(&b"POST"[..]));
-    assert!(matches!(&seen.authority.as_ref().map(|found| &found.matcher), Some(Matcher::Not(inner)) if matches!(**inner, Matcher::Absent)));
+    let Some(Match { matcher: Matcher::Not(inner), .. }) = &seen.authority else { panic!("not") };
+    assert!(matches!(**inner, Matcher::Absent));
     assert_eq!(seen.headers[1].1.iter().map(equal).collect::<Vec<_>>(), [&b"1.0"[..], b"\xff\x00"]);
     assert!(matches!(seen.headers[2].1[0].matcher, Matcher::Absent));
-    assert!(matches!(&seen.body, Some(Match { matcher: Matcher::Json(json), .. }) if json.to_string() == r#"{"a":[1,"1",null]}"#));
+    let Some(Match { matcher: Matcher::Json(json), .. }) = &seen.body else { panic!("json") };
+    assert_eq!(*json, serde_json::json!({"a": [1, "1", null]}));
     let seen = expect.client_sees.as_ref().expect("client_sees");
     assert_eq!(seen.status.as_ref().map(equal), Some(&b"201"[..]));
-    assert!(matches!(&seen.body, Some(Match { matcher: Matcher::File { content, .. }, .. }) if &content[..] == b"from a file"));
-    let actions: Vec<_> = expect.actions.iter().map(|action| (action.callback, action.actions.as_slice())).collect();
+    let Some(Match { matcher: Matcher::File { content, .. }, .. }) = &seen.body else { panic!("a file") };
+    assert_eq!(&content[..], b"from a file");
+    let actions: Vec<_> =
+        expect.actions.iter().map(|action| (action.callback, action.actions.as_slice())).collect();
     let body: &[u32] = &[1, 1, 7];
-    assert_eq!(actions, [(Callback::OnRequestHeaders, &[0][..]), (Callback::OnRequestBody, body), (Callback::OnResponseBody, &[])]);
+    assert_eq!(
+        actions,
+        [
+            (Callback::OnRequestHeaders, &[0][..]),
+            (Callback::OnRequestBody, body),
+            (Callback::OnResponseBody, &[])
+        ]
+    );
     let levels: Vec<_> = expect.logs.iter().map(|log| log.level).collect();
     assert_eq!(levels, [Some(LogLevel::Warn), Some(LogLevel::Error), None, None]);
     assert_eq!(equal(&expect.metrics[0].1), b"1");
@@ -133,11 +154,16 @@ fn several_steps() {
     assert!(matches!(request(&steps[0]).upstream, Upstream::Never(_)) && request(&steps[0]).body.is_none());
     let empty = request(&steps[1]).body.as_ref().expect("an empty body");
     assert_eq!((empty.chunks.as_slice(), empty.framing), (&[bytes::Bytes::new()][..], Framing::Length));
-    assert_eq!(request(&steps[2]).body.as_ref().map(|body| (body.chunks.len(), body.framing)), Some((3, Framing::Chunked)));
+    assert_eq!(
+        request(&steps[2]).body.as_ref().map(|body| (body.chunks.len(), body.framing)),
+        Some((3, Framing::Chunked))
+    );
     let repeated = request(&steps[3]).body.as_ref().expect("a body");
     assert_eq!((repeated.chunks[0].len(), repeated.cut), (2048, Some(Cut::Every)));
     assert!(matches!(steps[4].kind, StepKind::Advance(time) if time == Duration::from_secs(60)));
-    assert!(matches!(&steps[5].kind, StepKind::Reconfigure { plugin: 1, config } if &config[..] == br#"{"a":1}"#));
+    assert!(
+        matches!(&steps[5].kind, StepKind::Reconfigure { plugin: 1, config } if &config[..] == br#"{"a":1}"#)
+    );
     assert!(matches!(&steps[6].kind, StepKind::Reconfigure { plugin: 0, config } if &config[..] == b"text"));
     assert!(matches!(steps[7].kind, StepKind::Shutdown));
 }
@@ -151,10 +177,14 @@ fn tables() {
     assert_eq!(&alice.path[..], b"/alice?${x}");
     assert_eq!(&alice.headers[0].0[..], b"x-read");
     assert_eq!(alice.body.as_ref().map(|body| body.chunks.len()), Some(2));
-    let body = |case: usize| scenario.cases[case].steps[0].expect.as_ref()?.client_sees.as_ref()?.body.clone();
+    let body =
+        |case: usize| scenario.cases[case].steps[0].expect.as_ref()?.client_sees.as_ref()?.body.clone();
     assert!(matches!(body(2), Some(Match { matcher: Matcher::Absent, .. })));
-    assert!(matches!(body(3), Some(Match { matcher: Matcher::Contains(_), span }) if &scenario.source.text[span.clone()] == "\"${sees}\""));
-    assert!(matches!(&request(&scenario.cases[3].steps[0]).upstream, Upstream::Reply(reply) if reply.status == 403));
+    let Some(Match { matcher: Matcher::Contains(_), span }) = body(3) else { panic!("contains") };
+    assert_eq!(&scenario.source.text[span], "\"${sees}\"");
+    assert!(
+        matches!(&request(&scenario.cases[3].steps[0]).upstream, Upstream::Reply(reply) if reply.status == 403)
+    );
 }
 
 #[test]
@@ -173,12 +203,21 @@ fn configurations_keep_their_text() {
     let folder = Folder::new();
     let config = |text: &str| {
         let file = format!("plugin: plugin.wasm\nconfig: {text}\ncases: [ {{ name: a, shutdown: true }} ]");
-        let scenario = folder.parse(&file).unwrap_or_else(|problems| panic!("{}", render_all(&problems, false)));
+        let scenario =
+            folder.parse(&file).unwrap_or_else(|problems| panic!("{}", render_all(&problems, false)));
         String::from_utf8(scenario.plugins[0].config.to_vec()).expect("text")
     };
     for (text, expected) in [
-        ("007", "007"), ("1.0", "1.0"), ("yes", "yes"), ("true", "true"), ("null", ""), ("\"null\"", "null"), ("''", ""),
-        ("|\n  a\n  b\n", "a\nb\n"), ("[]", "[]"), ("{}", "{}"),
+        ("007", "007"),
+        ("1.0", "1.0"),
+        ("yes", "yes"),
+        ("true", "true"),
+        ("null", ""),
+        ("\"null\"", "null"),
+        ("''", ""),
+        ("|\n  a\n  b\n", "a\nb\n"),
+        ("[]", "[]"),
+        ("{}", "{}"),
     ] {
         assert_eq!(config(text), expected, "{text}");
     }

@@ -51,7 +51,8 @@ fn number(text: &str) -> Numeral {
         .or_else(|| unsigned.strip_prefix("0o").map(|digits| (digits, 8)))
     {
         // The core schema has no sign before these.
-        let whole = !digits.is_empty() && unsigned.len() == text.len() && digits.chars().all(|c| c.is_digit(radix));
+        let whole =
+            !digits.is_empty() && unsigned.len() == text.len() && digits.chars().all(|c| c.is_digit(radix));
         return match u64::from_str_radix(digits, radix) {
             Ok(number) if whole => Numeral::Number(number.into()),
             _ => Numeral::Text,
@@ -93,7 +94,8 @@ fn is_float(unsigned: &str) -> bool {
         Some((whole, fraction)) => digits(whole) && (fraction.is_empty() || digits(fraction)),
         None => digits(mantissa),
     };
-    mantissa_ok && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
+    mantissa_ok
+        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }
 
 #[cfg(test)]
@@ -102,12 +104,29 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_the_core_schema() {
-        let json = |text: &str| scalar(&Text { text: text.to_string(), plain: true }).map(|json| json.to_string());
+        let json =
+            |text: &str| scalar(&Text { text: text.to_string(), plain: true }).map(|json| json.to_string());
         for (text, expected) in [
-            ("1", "1"), ("-1", "-1"), ("+5", "5"), ("007", "7"), ("0x1F", "31"), ("0o17", "15"),
-            ("1.0", "1.0"), ("1.5e3", "1500.0"), (".5", "0.5"), ("18446744073709551615", "18446744073709551615"),
-            ("true", "true"), ("FALSE", "false"), ("yes", "\"yes\""), ("1.2.3", "\"1.2.3\""), ("-", "\"-\""),
-            ("0x", "\"0x\""), ("-0x1", "\"-0x1\""), ("1e", "\"1e\""), ("e5", "\"e5\""), ("0o8", "\"0o8\""),
+            ("1", "1"),
+            ("-1", "-1"),
+            ("+5", "5"),
+            ("007", "7"),
+            ("0x1F", "31"),
+            ("0o17", "15"),
+            ("1.0", "1.0"),
+            ("1.5e3", "1500.0"),
+            (".5", "0.5"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("true", "true"),
+            ("FALSE", "false"),
+            ("yes", "\"yes\""),
+            ("1.2.3", "\"1.2.3\""),
+            ("-", "\"-\""),
+            ("0x", "\"0x\""),
+            ("-0x1", "\"-0x1\""),
+            ("1e", "\"1e\""),
+            ("e5", "\"e5\""),
+            ("0o8", "\"0o8\""),
         ] {
             assert_eq!(json(text).as_deref(), Some(expected), "{text}");
         }

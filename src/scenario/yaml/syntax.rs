@@ -8,14 +8,23 @@ use std::sync::Arc;
 const COLON: &str = "text that holds a colon and a space needs quotes: `\"a: b\"`";
 const TABS: &str = "indent with spaces, YAML has no tabs";
 const INDENT: &str = "keys of one mapping begin in the same column";
-const COMMAS: &str = "entries are separated by commas, and text that holds `{`, `}`, `[`, `]` or `,` needs quotes here: `\"${name}\"`";
+const COMMAS: &str = "text that holds a bracket, a brace or a comma needs quotes here: `\"${name}\"`";
 const FLOW: &str = "close it, or quote the text: `\"{…}\"`";
 const ESCAPE: &str = "between double quotes `\\` begins an escape; write single quotes (`'\\d+'`) or none";
-const TRAILING: &str = "the quotes must be around the whole text; a quote inside single quotes is doubled (`'it''s'`)";
+const TRAILING: &str =
+    "the quotes must be around the whole text; a quote inside single quotes is doubled (`'it''s'`)";
 
 /// The parser's error as a diagnostic.
 pub(super) fn diagnostic(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
     let offset = error.marker().byte_offset().unwrap_or_default();
+    let offset = match error.kind() {
+        // Reported where the text before it ends, which may be the line before.
+        ErrorKind::TabInPlainScalar => {
+            let tab = source.text.get(offset..).and_then(|rest| rest.find('\t'));
+            offset + tab.unwrap_or_default()
+        }
+        _ => offset,
+    };
     let (title, hint) = explain(error.kind(), source, offset);
     let title = title.unwrap_or_else(|| format!("this is not YAML: {}", said(&error.info())));
     let problem = Diagnostic::new(title).at(source, place(&source.text, offset));
@@ -41,15 +50,17 @@ fn explain(kind: &ErrorKind, source: &Source, offset: usize) -> (Option<String>,
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             (Some(format!("`{open}` is closed by `{close}`")), Some(FLOW))
         }
-        ErrorKind::MisplacedFlowCollectionEnd => {
-            (title("a closing bracket without an opening one"), Some("text that begins with a bracket needs quotes"))
-        }
+        ErrorKind::MisplacedFlowCollectionEnd => (
+            title("a closing bracket without an opening one"),
+            Some("text that begins with a bracket needs quotes"),
+        ),
         ErrorKind::ExpectedFlowMappingSeparator => (title("expected `,` or `}`"), Some(COMMAS)),
         ErrorKind::ExpectedFlowSequenceSeparator => (title("expected `,` or `]`"), Some(COMMAS)),
         ErrorKind::ExpectedBlockMappingKey => expected_key(&source.text, offset),
-        ErrorKind::ExpectedBlockSequenceEntry => {
-            (title("expected another `- `"), Some("a list and keys can't be mixed at one level; check the indentation"))
-        }
+        ErrorKind::ExpectedBlockSequenceEntry => (
+            title("expected another `- `"),
+            Some("a list and keys can't be mixed at one level; check the indentation"),
+        ),
         ErrorKind::SimpleKeyExpected => (
             title("expected `key: value`"),
             Some("a colon and a space make a key; text over several lines is indented, or follows `|`"),
@@ -65,9 +76,10 @@ fn explain(kind: &ErrorKind, source: &Source, offset: usize) -> (Option<String>,
         ErrorKind::UnexpectedCharacter { character } => {
             (Some(format!("text can't begin with `{character}`")), Some("put the text in quotes"))
         }
-        ErrorKind::MissingAnchorOrAliasName => {
-            (title("a name is missing after `*` or `&`"), Some("text that begins with `*` or `&` needs quotes"))
-        }
+        ErrorKind::MissingAnchorOrAliasName => (
+            title("a name is missing after `*` or `&`"),
+            Some("text that begins with `*` or `&` needs quotes"),
+        ),
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
             (title("a quote is never closed"), None)
         }
@@ -78,9 +90,15 @@ fn explain(kind: &ErrorKind, source: &Source, offset: usize) -> (Option<String>,
         ErrorKind::InvalidTrailingDoubleQuotedScalar | ErrorKind::InvalidTrailingSingleQuotedScalar => {
             (title("something follows the closing quote"), Some(TRAILING))
         }
-        ErrorKind::UnknownQuotedScalarEscape => (title("an unknown escape between double quotes"), Some(ESCAPE)),
-        ErrorKind::InvalidBlockScalarHeader => {
-            (title("the text of `|` or `>` begins on the next line"), Some("text that begins with `|` or `>` needs quotes"))
+        ErrorKind::UnknownQuotedScalarEscape => {
+            (title("an unknown escape between double quotes"), Some(ESCAPE))
+        }
+        ErrorKind::InvalidBlockScalarHeader => (
+            title("the text of `|` or `>` begins on the next line"),
+            Some("text that begins with `|` or `>` needs quotes"),
+        ),
+        ErrorKind::FlowMappingValueAdjacentCollection | ErrorKind::InvalidMappingValueWhitespace => {
+            (title("a space is needed after the colon"), Some("keys are written `key: value`"))
         }
         ErrorKind::InvalidSimpleKey => (None, Some(COLON)),
         ErrorKind::CommentInterceptedScalar => (None, Some("text that holds ` #` needs quotes")),
@@ -99,7 +117,7 @@ fn expected_key(text: &str, offset: usize) -> (Option<String>, Option<&'static s
         let hint = "text that begins with `{` or `[` needs quotes as a whole";
         return (Some("something follows the closing bracket".to_string()), Some(hint));
     }
-    if rest.starts_with("- ") || rest.starts_with("-\n") {
+    if line.trim() == "-" || rest.starts_with("- ") || rest.starts_with("-\n") {
         let hint = "a list and keys can't be mixed at one level; check the indentation";
         return (Some("expected a key, found an item of a list".to_string()), Some(hint));
     }

@@ -180,7 +180,7 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
 fn a_full_disk_is_an_error_that_says_so() {
     let mut full = std::fs::File::create("/dev/full").expect("device");
     let error = full.write_all(b"x").expect_err("full");
-    let error = SnapshotError::io(Action::Write, Path::new("/x/a.snap"), &error);
+    let error = SnapshotError::io(FileAction::Write, Path::new("/x/a.snap"), &error);
     assert_eq!(error.to_string(), "cannot write /x/a.snap: the disk is full");
 }
 

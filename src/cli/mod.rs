@@ -1,0 +1,66 @@
+//! The command line. The only place that prints: data on stdout, everything else on stderr.
+
+pub mod abi;
+pub mod exit;
+pub mod review;
+pub mod run;
+mod select;
+
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Runs Proxy-Wasm plugins against scripted traffic and records what they did.
+#[derive(Parser)]
+#[command(name = "pwtest", version, arg_required_else_help = true, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run scenarios: drive plugins in memory, judge them, compare snapshots.
+    Run(run::RunArgs),
+    /// Look at what changed in a plugin's behaviour; accept or reject.
+    Review(review::ReviewArgs),
+    /// List the hostcalls and callbacks of the Proxy-Wasm ABI, and which versions have them.
+    Abi,
+}
+
+/// Parses the command line and runs it.
+pub fn main() -> ExitCode {
+    // Somebody who reads the output through `head` is no error.
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { exit::INVALID_INPUT } else { exit::PASSED };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let result = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Review(args) => review::run(&args, colour(&std::io::stdout()), &select::cases_of),
+        Command::Abi => abi::run(),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(error) if is_broken_pipe(&error) => exit::PASSED.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit::INVALID_INPUT.into()
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Whether to write colours there: only to a terminal, and not where `NO_COLOR` is set.
+fn colour(stream: &impl IsTerminal) -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !refused && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}

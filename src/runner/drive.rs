@@ -1,0 +1,428 @@
+//! Drives one case: feeds the host, plays client, upstream and callouts, and moves the virtual clock.
+//!
+//! It decides nothing about plugins. Time passes only when a step says so or when something that the request waits
+//! for falls due.
+
+use super::message::{self, Variant};
+use crate::abi::{CallId, ExchangeId, PluginIndex};
+use crate::expect::Failure;
+use crate::host::exchange::ConnectionInfo;
+use crate::host::{CallResult, Host, Output, StartError};
+use crate::message::{Direction, Part};
+use crate::scenario::{
+    Callout, CalloutReply, Case, Failure as Fault, Protocol, Request, Scenario, Step, StepKind, Upstream,
+};
+use crate::trace::{Event, HttpCall, StepStarted};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+/// The time after which Envoy gives up on an upstream: a route's default.
+const ROUTE_TIMEOUT_NS: u64 = 15_000_000_000;
+/// A request step lets ticks pass while nothing else can resume its request, but not for ever.
+const MOST_IDLE_TICKS: usize = 64;
+/// Events of one step; two plugins that keep calling each other would never end.
+const MOST_EVENTS: usize = 100_000;
+
+/// What a step left behind for its expectations.
+#[derive(Debug, Clone)]
+pub struct StepRun {
+    /// Its part of the trace. The first one begins with the start of the plugins.
+    pub range: Range<usize>,
+    /// The exchange of a request step.
+    pub exchange: Option<ExchangeId>,
+    /// The exchange never came to its end.
+    pub stuck: bool,
+    /// What failed without being asked.
+    pub failures: Vec<Failure>,
+}
+
+/// One case under way.
+pub struct Driver<'a> {
+    scenario: &'a Scenario,
+    case: &'a Case,
+    variant: Option<Variant>,
+    host: Host,
+    /// What falls due, in order of time and then of being scheduled.
+    due: BTreeMap<(u64, u64), Due>,
+    scheduled: u64,
+    flights: BTreeMap<ExchangeId, Flight<'a>>,
+    plans: Vec<Plan<'a>>,
+    steps: Vec<StepRun>,
+}
+
+/// An exchange that has not ended.
+struct Flight<'a> {
+    request: &'a Request,
+    step: usize,
+    answered: bool,
+}
+
+/// A planned answer to a call.
+struct Plan<'a> {
+    callout: &'a Callout,
+    step: usize,
+    used: bool,
+}
+
+/// Something that happens at a time.
+enum Due {
+    Answer(CallId, CallResult),
+    UpstreamTimeout(ExchangeId),
+}
+
+impl<'a> Driver<'a> {
+    /// A driver for a host whose plugins have been started.
+    pub fn new(scenario: &'a Scenario, case: &'a Case, variant: Option<Variant>, host: Host) -> Self {
+        Self {
+            scenario,
+            case,
+            variant,
+            host,
+            due: BTreeMap::new(),
+            scheduled: 0,
+            flights: BTreeMap::new(),
+            plans: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Starts the plugins; what they call while they start is answered from the first step's plans.
+    pub fn start(&mut self, plugins: Vec<crate::host::PluginConfig>) -> Result<(), StartError> {
+        if let Some(step) = self.case.steps.first() {
+            self.plan(0, step);
+        }
+        for plugin in plugins {
+            self.host.add_plugin(plugin)?;
+        }
+        Ok(())
+    }
+
+    /// Runs every step; gives what they left behind and the whole trace.
+    pub fn run(mut self) -> (Vec<StepRun>, Vec<Event>) {
+        for (index, step) in self.case.steps.iter().enumerate() {
+            if index > 0 {
+                self.plan(index, step);
+            }
+            let start = if index == 0 { 0 } else { self.events() };
+            let label = label(step, self.scenario);
+            self.host.world_mut().recorder.push(|| Event::Step(StepStarted { index, label }));
+            self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
+            self.step(index, step);
+            let end = self.events();
+            self.steps[index].range.end = end;
+            // A request that a later step brought to its end is judged on everything until then.
+            let open: Vec<usize> = self.flights.values().map(|flight| flight.step).collect();
+            for (at, earlier) in self.steps.iter_mut().enumerate() {
+                if open.contains(&at) {
+                    earlier.range.end = end;
+                }
+            }
+        }
+        self.finish();
+        let events = self.host.world_mut().recorder.take();
+        (self.steps, events)
+    }
+
+    /// The trace of plugins that did not start.
+    pub fn into_events(mut self) -> Vec<Event> {
+        self.host.world_mut().recorder.take()
+    }
+
+    fn events(&self) -> usize {
+        self.host.world().recorder.events().len()
+    }
+
+    fn plan(&mut self, step: usize, of: &'a Step) {
+        for callout in &of.callouts {
+            let unknown = matches!(callout.reply, CalloutReply::Fail(Fault::Unknown));
+            if unknown {
+                let name = Bytes::from(callout.to.value.clone());
+                self.host.world_mut().unknown_upstreams.push(name);
+            }
+            self.plans.push(Plan { callout, step, used: false });
+        }
+    }
+
+    fn step(&mut self, index: usize, step: &'a Step) {
+        match &step.kind {
+            StepKind::Request(request) => self.request(index, request),
+            StepKind::Advance(duration) => self.advance(*duration),
+            StepKind::Reconfigure { plugin, config } => {
+                if let Err(error) = self.host.reconfigure(PluginIndex(*plugin), config.clone()) {
+                    let asked = step.expect.as_ref().is_some_and(super::verdict::expects_start_failure);
+                    if !asked {
+                        let failure = super::verdict::start_failure(&error, Some(step.span.clone()));
+                        self.steps[index].failures.push(failure);
+                    }
+                }
+                self.drain();
+            }
+            StepKind::Shutdown => {
+                self.host.shutdown();
+                self.drain();
+            }
+        }
+    }
+
+    fn request(&mut self, index: usize, request: &'a Request) {
+        let protocol = match self.scenario.protocol {
+            Protocol::Http1 => "HTTP/1.1",
+            Protocol::H2 => "HTTP/2",
+        };
+        let exchange = self.host.open(ConnectionInfo { protocol });
+        self.steps[index].exchange = Some(exchange);
+        self.flights.insert(exchange, Flight { request, step: index, answered: false });
+        for part in message::request(request, self.scenario.protocol, self.variant) {
+            if !self.flights.contains_key(&exchange) {
+                break;
+            }
+            self.host.from_client(exchange, part);
+            self.drain();
+        }
+        // Whoever writes `advance` next wants to move the time himself.
+        let waits = matches!(self.case.steps.get(index + 1).map(|s| &s.kind), Some(StepKind::Advance(_)));
+        let mut idle_ticks = 0;
+        for _ in 0..MOST_EVENTS {
+            if !self.flights.contains_key(&exchange) {
+                return;
+            }
+            let next = self.due.keys().next().map(|(at, _)| *at);
+            let tick = self.host.next_tick().filter(|_| !waits && idle_ticks < MOST_IDLE_TICKS);
+            match (next, tick) {
+                (Some(at), tick) if tick.is_none_or(|tick| at <= tick) => {
+                    idle_ticks = 0;
+                    self.fire_due(at);
+                }
+                (_, Some(tick)) => {
+                    idle_ticks += 1;
+                    self.move_clock(tick);
+                    self.host.fire_tick();
+                    self.drain();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn advance(&mut self, duration: Duration) {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let until = self.now().saturating_add(nanos);
+        for _ in 0..MOST_EVENTS {
+            let next = self.due.keys().next().map(|(at, _)| *at).filter(|at| *at <= until);
+            let tick = self.host.next_tick().filter(|at| *at <= until);
+            match (next, tick) {
+                (Some(at), tick) if tick.is_none_or(|tick| at <= tick) => self.fire_due(at),
+                (_, Some(tick)) => {
+                    self.move_clock(tick);
+                    self.host.fire_tick();
+                    self.drain();
+                }
+                _ => break,
+            }
+        }
+        self.move_clock(until);
+    }
+
+    fn now(&self) -> u64 {
+        self.host.world().clock.monotonic_ns()
+    }
+
+    fn move_clock(&mut self, to: u64) {
+        let world = self.host.world_mut();
+        if to > world.clock.monotonic_ns() {
+            world.clock.advance_to(to);
+            let now = world.clock.monotonic_ns();
+            world.recorder.push(|| Event::ClockMoved(now));
+        }
+    }
+
+    fn schedule(&mut self, at: u64, due: Due) {
+        self.scheduled += 1;
+        self.due.insert((at, self.scheduled), due);
+    }
+
+    fn fire_due(&mut self, at: u64) {
+        self.move_clock(at);
+        if let Some((_, due)) = self.due.pop_first() {
+            match due {
+                Due::Answer(call, result) => self.host.answer(call, result),
+                Due::UpstreamTimeout(exchange) => self.host.upstream_timed_out(exchange),
+            }
+        }
+        self.drain();
+    }
+
+    /// Carries out what the host wants done.
+    fn drain(&mut self) {
+        for _ in 0..MOST_EVENTS {
+            let Some(output) = self.host.next_output() else { return };
+            match output {
+                Output::ToClient(..) => {}
+                Output::ToUpstream(exchange, part) => self.upstream(exchange, &part),
+                Output::HttpCall { call, request, .. } => self.call(call, &request),
+                Output::Closed(exchange) => {
+                    self.flights.remove(&exchange);
+                    self.due.retain(|_, due| !matches!(due, Due::UpstreamTimeout(of) if *of == exchange));
+                }
+            }
+        }
+    }
+
+    /// The scripted origin gets a piece of a request, and answers when it has all of it.
+    fn upstream(&mut self, exchange: ExchangeId, part: &Part) {
+        let Some(flight) = self.flights.get_mut(&exchange) else { return };
+        let (request, step) = (flight.request, flight.step);
+        let begins = matches!(part, Part::Headers { .. });
+        let complete = matches!(
+            part,
+            Part::Headers { end_of_stream: true, .. } | Part::Data { end_of_stream: true, .. } | Part::Trailers(_)
+        );
+        if begins && let Upstream::Never(span) = &request.upstream {
+            let failure = super::verdict::reached_upstream(span.clone(), self.host.world().recorder.events().len());
+            self.steps[step].failures.push(failure);
+        }
+        if begins && matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
+            flight.answered = true;
+            self.host.upstream_refused(exchange);
+            return;
+        }
+        if !complete || flight.answered {
+            return;
+        }
+        flight.answered = true;
+        match &request.upstream {
+            Upstream::Reply(reply) => {
+                let head = request.method == "HEAD";
+                for part in message::response(reply, self.scenario.protocol, self.variant, head) {
+                    self.host.from_upstream(exchange, part);
+                }
+            }
+            Upstream::Never(_) => {
+                let reply = crate::scenario::Reply { status: 200, headers: vec![], body: None, trailers: vec![] };
+                for part in message::response(&reply, self.scenario.protocol, None, false) {
+                    self.host.from_upstream(exchange, part);
+                }
+            }
+            Upstream::Fail(Fault::Timeout) => {
+                let at = self.now().saturating_add(ROUTE_TIMEOUT_NS);
+                self.schedule(at, Due::UpstreamTimeout(exchange));
+            }
+            Upstream::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => self.host.upstream_reset(exchange),
+        }
+    }
+
+    /// A plugin's call meets the first plan for its upstream that has not been used.
+    fn call(&mut self, call: CallId, request: &HttpCall) {
+        let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &request.upstream[..];
+        let fails_at_once = |plan: &&mut Plan<'_>| matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+        let Some(plan) = self.plans.iter_mut().filter(|p| !fails_at_once(p)).find(to) else {
+            let step = self.steps.len().saturating_sub(1);
+            let at = self.events();
+            let span = self.case.steps.get(step).map(|s| s.span.clone());
+            let failure = super::verdict::unplanned_call(request, span, at);
+            match self.steps.get_mut(step) {
+                Some(step) => step.failures.push(failure),
+                None => {}
+            }
+            let now = self.now();
+            self.schedule(now, Due::Answer(call, CallResult::Refused));
+            return;
+        };
+        plan.used = true;
+        let (callout, step) = (plan.callout, plan.step);
+        if let Some(expected) = &callout.expect {
+            let failures = super::verdict::judge_call(expected, request, self.events());
+            if let Some(step) = self.steps.get_mut(step) {
+                step.failures.extend(failures);
+            }
+        }
+        let after = u64::try_from(callout.after.as_nanos()).unwrap_or(u64::MAX);
+        let timeout = u64::from(request.timeout_ms) * 1_000_000;
+        let now = self.now();
+        let timed_out = request.timeout_ms > 0 && after >= timeout;
+        let result = match &callout.reply {
+            CalloutReply::Fail(Fault::Timeout) if request.timeout_ms == 0 => return,
+            CalloutReply::Fail(Fault::Timeout) => CallResult::TimedOut,
+            _ if timed_out => CallResult::TimedOut,
+            CalloutReply::Reply(reply) => {
+                let added = self.host.world().profile.added_call_response_headers;
+                let (headers, body, trailers) = message::call_response(reply, added);
+                CallResult::Response { headers, body, trailers }
+            }
+            CalloutReply::Fail(Fault::Reset) => CallResult::ResetBeforeResponse,
+            CalloutReply::Fail(Fault::Refused | Fault::Unknown) => CallResult::Refused,
+        };
+        let delay = if matches!(result, CallResult::TimedOut) { timeout } else { after };
+        self.schedule(now.saturating_add(delay), Due::Answer(call, result));
+    }
+
+    /// What is left over at the end of the case.
+    fn finish(&mut self) {
+        let open: Vec<(ExchangeId, usize)> = self.flights.iter().map(|(id, flight)| (*id, flight.step)).collect();
+        for (exchange, step) in open {
+            let paused = self.host.paused_at(exchange);
+            let asked = |expect: &Option<crate::scenario::Expect>| {
+                expect.as_ref().is_some_and(|e| e.stuck.as_ref().is_some_and(|s| s.value))
+            };
+            let expected = asked(&self.case.expect) || self.case.steps.get(step).is_some_and(|s| asked(&s.expect));
+            let at = self.events();
+            let names: Vec<String> = self.scenario.plugins.iter().map(|p| p.name.clone()).collect();
+            if let Some((plugin, direction)) = paused {
+                let what = match direction {
+                    Direction::Request => "request",
+                    Direction::Response => "response",
+                };
+                self.host.world_mut().finding(
+                    "paused-without-resume",
+                    Some(plugin),
+                    format!(
+                        "the {what} stayed paused when nothing was left that could resume it: no call, no tick; every \
+                         Pause needs somebody who calls continue_stream or answers"
+                    ),
+                );
+            }
+            let span = self.case.steps.get(step).map(|s| s.span.clone());
+            if let Some(run) = self.steps.get_mut(step) {
+                run.stuck = true;
+                if !expected {
+                    run.failures.push(super::verdict::stuck(paused, &names, span, at));
+                }
+            }
+        }
+        let unknown_left = self.host.world().unknown_upstreams.clone();
+        for plan in &self.plans {
+            let fails_at_once = matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+            let unused = if fails_at_once {
+                unknown_left.iter().any(|name| &name[..] == plan.callout.to.value.as_bytes())
+            } else {
+                !plan.used
+            };
+            if unused && let Some(step) = self.steps.get_mut(plan.step) {
+                step.failures.push(super::verdict::call_not_made(plan.callout));
+            }
+        }
+    }
+}
+
+fn label(step: &Step, scenario: &Scenario) -> String {
+    match &step.kind {
+        StepKind::Request(request) => {
+            let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+            format!(
+                "request {} {}://{}{}",
+                text(&request.method),
+                text(&request.scheme),
+                text(&request.authority),
+                text(&request.path)
+            )
+        }
+        StepKind::Advance(duration) => format!("advance {duration:?}"),
+        StepKind::Reconfigure { plugin, .. } => match scenario.plugins.get(*plugin) {
+            Some(plugin) if scenario.plugins.len() > 1 => format!("reconfigure {}", plugin.name),
+            _ => "reconfigure".to_owned(),
+        },
+        StepKind::Shutdown => "shutdown".to_owned(),
+    }
+}

@@ -1,0 +1,186 @@
+//! Runs scenarios: plans the cases, spreads them over threads, and reports in the order of the files.
+//!
+//! Every case has a host, VMs and a clock of its own, so cases share nothing but compiled code, and the same input
+//! gives the same bytes with any number of threads.
+
+mod case;
+mod drive;
+mod message;
+mod plugins;
+mod result;
+mod verdict;
+
+pub use plugins::Plugins;
+pub use result::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary};
+
+use crate::expect::Failure;
+use crate::host::plugin::PluginError;
+use crate::host::profile::{self, Profile};
+use crate::scenario::{PluginSpec, Scenario};
+use crate::snapshot::{Mode, Store};
+use case::Job;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// What a run may do.
+pub struct RunOptions {
+    /// Profiles in place of the scenarios' own.
+    pub hosts: Vec<String>,
+    /// Only cases whose `file: name` contains one of these.
+    pub filters: Vec<String>,
+    /// Only cases with one of these tags.
+    pub tags: Vec<String>,
+    /// Threads, at least one.
+    pub jobs: usize,
+    /// What may be done with snapshots.
+    pub mode: Mode,
+    /// Findings that fail a case.
+    pub deny: Deny,
+}
+
+/// Findings that fail a case.
+#[derive(Debug, Clone, Default)]
+pub struct Deny {
+    /// Ids; `all` stands for every one.
+    pub ids: Vec<String>,
+}
+
+impl Deny {
+    fn denies(&self, id: &str) -> bool {
+        self.ids.iter().any(|denied| denied == id || denied == "all")
+    }
+}
+
+/// A host that was asked for and is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the host `{0}` is not available in this version; there is {known}", known = known_hosts())]
+pub struct UnknownHost(pub String);
+
+fn known_hosts() -> String {
+    profile::ALL.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// Runs the cases of the scenarios; events come in the order of the files.
+pub fn run(
+    scenarios: &[Scenario],
+    plugins: &Plugins,
+    options: &RunOptions,
+    on_event: &mut dyn FnMut(&RunEvent<'_>),
+) -> Result<Summary, UnknownHost> {
+    let begun = Instant::now();
+    // All stores before the first check: a check may make a folder that a later store would take for its own.
+    let stores: Vec<Store> = scenarios
+        .iter()
+        .map(|s| Store::for_scenario(&s.source.path, s.cases.iter().map(|c| c.name.as_str())))
+        .collect();
+    let jobs = plan(scenarios, &stores, options)?;
+    on_event(&RunEvent::Started { cases: jobs.len(), files: scenarios.len() });
+    let mut summary = Summary::default();
+    execute(&jobs, plugins, options, on_event, &mut summary);
+    summary.duration = begun.elapsed();
+    on_event(&RunEvent::Finished(summary));
+    Ok(summary)
+}
+
+fn plan<'a>(scenarios: &'a [Scenario], stores: &'a [Store], options: &RunOptions) -> Result<Vec<Job<'a>>, UnknownHost> {
+    let mut jobs = Vec::new();
+    for (scenario, store) in scenarios.iter().zip(stores) {
+        let own: Vec<String> = scenario.hosts.iter().map(|h| h.value.clone()).collect();
+        let hosts = if options.hosts.is_empty() { own.clone() } else { options.hosts.clone() };
+        let only = scenario.cases.iter().any(|case| case.only);
+        for case in &scenario.cases {
+            let full_name = format!("{}: {}", scenario.source.path.display(), case.name);
+            let named = options.filters.is_empty() || options.filters.iter().any(|f| full_name.contains(f.as_str()));
+            let tagged = options.tags.is_empty() || case.tags.iter().any(|tag| options.tags.contains(tag));
+            if !named || !tagged || (only && !case.only) {
+                continue;
+            }
+            for host in &hosts {
+                let profile = find_profile(host)?;
+                let several = own.len() > 1 || hosts.len() > 1;
+                jobs.push(Job { scenario, case, profile, host: several.then(|| host.clone()), store });
+            }
+        }
+    }
+    Ok(jobs)
+}
+
+fn find_profile(host: &str) -> Result<&'static Profile, UnknownHost> {
+    profile::by_name(host).ok_or_else(|| UnknownHost(host.to_owned()))
+}
+
+fn execute(
+    jobs: &[Job<'_>],
+    plugins: &Plugins,
+    options: &RunOptions,
+    on_event: &mut dyn FnMut(&RunEvent<'_>),
+    summary: &mut Summary,
+) {
+    let next = AtomicUsize::new(0);
+    let threads = options.jobs.clamp(1, jobs.len().max(1));
+    std::thread::scope(|scope| {
+        // Bounded, so that a slow case at the front does not pile up the traces of all behind it.
+        let (sender, results) = mpsc::sync_channel(threads * 64);
+        for _ in 0..threads {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { return };
+                    let result = case::run(job, plugins, options.mode, &options.deny);
+                    if sender.send((at, result)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
+        let (mut shown, mut done) = (0, 0);
+        for (at, result) in results {
+            done += 1;
+            on_event(&RunEvent::Progress { done });
+            waiting.insert(at, result);
+            while let Some(result) = waiting.remove(&shown) {
+                count(summary, &result);
+                on_event(&RunEvent::Case(&result));
+                shown += 1;
+            }
+        }
+    });
+}
+
+fn count(summary: &mut Summary, result: &CaseResult) {
+    match &result.status {
+        CaseStatus::Passed => summary.passed += 1,
+        CaseStatus::Failed => summary.failed += 1,
+        CaseStatus::NotStarted => summary.not_started += 1,
+        CaseStatus::Skipped(_) => summary.skipped += 1,
+    }
+    if let SnapshotResult::New { pending: Some(_), .. } | SnapshotResult::Differs { pending: Some(_), .. } =
+        &result.snapshot
+    {
+        summary.pending += 1;
+    }
+}
+
+/// Why a plugin can't be loaded, every reason by itself.
+fn load_failures(error: &PluginError, spec: &PluginSpec) -> Vec<Failure> {
+    let failure = |title: String, hint: Option<String>| Failure {
+        subject: "load".to_owned(),
+        title: format!("{}: {title}", spec.file.display()),
+        span: Some(spec.file_span.clone()),
+        expected: None,
+        actual: None,
+        hint,
+        event: None,
+    };
+    match error {
+        PluginError::Refused(refused) => {
+            refused.reasons().iter().map(|reason| failure(reason.to_string(), reason.hint())).collect()
+        }
+        PluginError::Unreadable(_) | PluginError::Engine(_) => vec![failure(error.to_string(), None)],
+    }
+}

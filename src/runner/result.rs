@@ -1,0 +1,127 @@
+//! What a run says about itself: events for reporters, results for exit codes.
+
+use crate::diagnostic::Source;
+use crate::expect::Failure;
+use crate::trace::Event;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One case under one host.
+#[derive(Debug, Clone)]
+pub struct CaseResult {
+    /// The scenario.
+    pub source: Arc<Source>,
+    /// Where the case's name stands in it.
+    pub span: Range<usize>,
+    /// The case's name.
+    pub name: String,
+    /// The host, where the scenario runs under several.
+    pub host: Option<String>,
+    /// How it ended.
+    pub status: CaseStatus,
+    /// How long it took.
+    pub duration: Duration,
+    /// Everything that did not hold.
+    pub failures: Vec<Failure>,
+    /// What became of the snapshot.
+    pub snapshot: SnapshotResult,
+    /// The whole trace of the run that is reported (of the variant that failed, if one did).
+    pub events: Arc<Vec<Event>>,
+    /// The plugins' names, by index.
+    pub plugins: Vec<String>,
+    /// The plugins' binaries, by index, for symbols.
+    pub modules: Vec<Arc<Vec<u8>>>,
+    /// Which way of cutting the body is reported, in words; empty where there is one.
+    pub variant: String,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaseStatus {
+    /// Everything held.
+    Passed,
+    /// Something did not hold, or the snapshot differs.
+    Failed,
+    /// A plugin could not be started.
+    NotStarted,
+    /// Not run; the scenario's reason.
+    Skipped(String),
+}
+
+/// What became of a snapshot.
+#[derive(Debug, Clone)]
+pub enum SnapshotResult {
+    /// The case has none.
+    None,
+    /// As accepted.
+    Matched,
+    /// There was none; where the new one lies, unless nothing may be written.
+    New {
+        /// The `.snap.new`.
+        pending: Option<PathBuf>,
+        /// What it holds.
+        contents: String,
+    },
+    /// Another one was accepted.
+    Differs {
+        /// The `.snap.new`.
+        pending: Option<PathBuf>,
+        /// The accepted contents.
+        old: String,
+        /// What the run gave.
+        new: String,
+    },
+    /// Accepted by this run.
+    Accepted {
+        /// The `.snap`.
+        path: PathBuf,
+    },
+    /// It could not be read or written.
+    Error(String),
+}
+
+/// The sums of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Cases that passed.
+    pub passed: usize,
+    /// Cases that failed.
+    pub failed: usize,
+    /// Cases whose plugin could not be started.
+    pub not_started: usize,
+    /// Cases that were not run.
+    pub skipped: usize,
+    /// Snapshots that wait for a review.
+    pub pending: usize,
+    /// The time from first to last.
+    pub duration: Duration,
+}
+
+/// What happens in a run, in the order of the files, however many threads there are.
+#[derive(Debug, Clone)]
+pub enum RunEvent<'a> {
+    /// The run begins.
+    Started {
+        /// Cases that will be reported.
+        cases: usize,
+        /// Scenario files.
+        files: usize,
+    },
+    /// A case ended.
+    Case(&'a CaseResult),
+    /// A case is being run; comes at once, out of order, for progress bars.
+    Progress {
+        /// Cases done so far.
+        done: usize,
+    },
+    /// The run is over.
+    Finished(Summary),
+}
+
+/// Turns the events of a run into a report. One implementation is one file under `src/report`.
+pub trait Reporter {
+    /// Takes the next event.
+    fn event(&mut self, event: &RunEvent<'_>) -> std::io::Result<()>;
+}

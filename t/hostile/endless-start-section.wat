@@ -1,0 +1,8 @@
+;; Never comes back from its start section.
+(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) i32.const 1024)
+  (func $start (loop $again br $again))
+  (start $start)
+  (func (export "proxy_on_context_create") (param i32 i32)))

@@ -1,0 +1,75 @@
+//! Every scenario file below `t` is a test: all its cases have to pass, and their snapshots have to be the
+//! accepted ones, which stand under the same path in `snapshots`.
+
+use crate::support::root;
+use libtest_mimic::{Failed, Trial};
+use pwtest::host::engine::{ModuleCache, engine};
+use pwtest::report::{Options, Terminal, Verbosity};
+use pwtest::runner::{self, CaseResult, Deny, Plugins, Reporter, RunEvent, RunOptions, SnapshotResult};
+use pwtest::scenario;
+use pwtest::snapshot::Mode;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// One trial for each file.
+pub fn trials() -> Vec<Trial> {
+    let base = root().join("t");
+    let mut files = Vec::new();
+    find(&base, &mut files);
+    files.sort();
+    let name = |file: &Path| file.strip_prefix(&base).unwrap_or(file).with_extension("").display().to_string();
+    files.into_iter().map(|file| Trial::test(name(&file), move || run(&file)).with_kind("scenario")).collect()
+}
+
+fn find(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            // The fuzz targets keep seeds of their own, good and bad.
+            if !path.ends_with("fuzz") {
+                find(&path, files);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
+        }
+    }
+}
+
+/// Modules are compiled once for all trials.
+fn plugins() -> &'static Plugins {
+    static PLUGINS: OnceLock<Plugins> = OnceLock::new();
+    PLUGINS.get_or_init(|| Plugins::new(engine(&ModuleCache::User).expect("an engine")))
+}
+
+fn run(file: &Path) -> Result<(), Failed> {
+    let scenario = scenario::load(file).map_err(|problems| pwtest::diagnostic::render_all(&problems, false))?;
+    let options = RunOptions {
+        hosts: Vec::new(),
+        filters: Vec::new(),
+        tags: Vec::new(),
+        jobs: 1,
+        mode: Mode::ReadOnly,
+        deny: Deny::default(),
+    };
+    let mut page = Vec::new();
+    let terminal = Options { color: false, verbosity: Verbosity::Quiet, trace: false, width: 120 };
+    let mut terminal = Terminal::new(&mut page, terminal);
+    let mut without_snapshot = Vec::new();
+    let mut good = true;
+    let mut on_event = |event: &RunEvent<'_>| {
+        terminal.event(event).expect("a vector takes everything");
+        if let RunEvent::Case(CaseResult { name, snapshot: SnapshotResult::New { .. }, .. }) = event {
+            without_snapshot.push(name.clone());
+        }
+    };
+    let summary = runner::run(std::slice::from_ref(&scenario), plugins(), &options, &mut on_event)?;
+    good &= summary.failed == 0 && summary.not_started == 0 && summary.passed > 0;
+    drop(terminal);
+    if !good {
+        return Err(String::from_utf8_lossy(&page).into_owned().into());
+    }
+    if !without_snapshot.is_empty() {
+        return Err(format!("no accepted snapshot: {}", without_snapshot.join(", ")).into());
+    }
+    Ok(())
+}
