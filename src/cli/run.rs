@@ -65,7 +65,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     };
     let mut reporters = reporters(args, colours)?;
     let cache = if args.no_cache { ModuleCache::Off } else { ModuleCache::User };
-    let plugins = Plugins::new(engine(&cache)?);
+    let quiet = args.quiet;
+    let plugins = Plugins::new(engine(&cache)?).telling(move |path, size| {
+        if !quiet {
+            let name = crate::trace::show::escaped(&path.display().to_string());
+            eprintln!("loading {name} ({} MiB): compiled once, which may take a minute, then cached", size >> 20);
+        }
+    });
     let jobs = args.jobs.map(usize::from).or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let options = RunOptions {
         hosts: args.host.clone(),

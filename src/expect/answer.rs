@@ -13,10 +13,14 @@ pub(super) fn instead(judged: &Judged<'_>, exchange: ExchangeId, at: Peer) -> Op
         let why = match event {
             Event::Hostcall(record) if record.exchange == Some(exchange) => {
                 record.effects.iter().find_map(|effect| match effect {
-                    Effect::LocalResponse(response) if upstream => {
-                        Some(format!("`{}` answered with a local response of its own, status {}", judged.name(record.plugin), response.status))
+                    Effect::LocalResponse(response) if upstream => Some(format!(
+                        "`{}` answered with a local response of its own, status {}",
+                        judged.name(record.plugin),
+                        response.status
+                    )),
+                    Effect::CloseStream(stream) => {
+                        Some(format!("`{}` closed the stream {stream}", judged.name(record.plugin)))
                     }
-                    Effect::CloseStream(stream) => Some(format!("`{}` closed the stream {stream}", judged.name(record.plugin))),
                     _ => None,
                 })
             }

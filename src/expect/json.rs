@@ -101,21 +101,28 @@ fn compare(path: &str, expected: &Value, actual: Option<&Value>, found: &mut Vec
 /// `1` and `1.0` are the same number.
 fn equal(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
-        (Value::Number(left), Value::Number(right)) if left.is_f64() || right.is_f64() => left.as_f64() == right.as_f64(),
+        (Value::Number(left), Value::Number(right)) if left.is_f64() || right.is_f64() => {
+            left.as_f64() == right.as_f64()
+        }
         (left, right) => left == right,
     }
 }
 
 fn type_hint(expected: &Value, actual: &Value) -> Option<&'static str> {
     match (expected, actual) {
-        (Value::Number(_) | Value::Bool(_) | Value::Null, Value::String(text)) if *text == expected.to_string() => {
+        (Value::Number(_) | Value::Bool(_) | Value::Null, Value::String(text)) if *text == printed(expected) => {
             Some("it is text there: write it in quotes")
         }
-        (Value::String(text), Value::Number(_) | Value::Bool(_) | Value::Null) if *text == actual.to_string() => {
+        (Value::String(text), Value::Number(_) | Value::Bool(_) | Value::Null) if *text == printed(actual) => {
             Some("it is not text there: write it without quotes")
         }
         _ => None,
     }
+}
+
+/// A value as JSON. Not `==`: a value compares with text by what the text says, and `1` is not `"1"`.
+fn printed(value: &Value) -> String {
+    value.to_string()
 }
 
 fn step(key: &str) -> String {

@@ -5,8 +5,8 @@ use crate::scenario::Expect;
 use crate::trace::show::{clipped, pairs};
 use crate::trace::{Effect, Event, Peer};
 
-/// Every expectation that does not hold, in the order of the language's reference. Never stops at the first: a
-/// person who mends a plugin wants to know all of it at once.
+/// Every expectation that does not hold, in the order of the file. Never stops at the first: a person who mends a
+/// plugin wants to know all of it at once.
 pub fn judge(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     let mut failures = Vec::new();
     if let Some(upstream) = &expect.upstream_sees {
@@ -25,6 +25,7 @@ pub fn judge(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     failures.extend(expect.trap.as_ref().and_then(|expected| trap::judge(expected, judged)));
     failures.extend(findings(expect, judged));
     failures.extend(stuck(expect, judged));
+    failures.sort_by_key(|failure| failure.span.as_ref().map(|span| span.start));
     failures
 }
 
@@ -45,7 +46,8 @@ fn callouts(expect: &Expect, judged: &Judged<'_>) -> Option<Failure> {
     if made.len() == expected.value {
         return None;
     }
-    let calls = |count: usize| if count == 1 { "1 call was made".to_owned() } else { format!("{count} calls were made") };
+    let calls =
+        |count: usize| if count == 1 { "1 call was made".to_owned() } else { format!("{count} calls were made") };
     Some(Failure {
         subject: "callouts".to_owned(),
         title: format!("{}, expected {}", calls(made.len()), expected.value),
@@ -85,9 +87,10 @@ fn findings(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
 fn stuck(expect: &Expect, judged: &Judged<'_>) -> Option<Failure> {
     let expected = expect.stuck.as_ref().filter(|expected| expected.value != judged.stuck)?;
     let (title, hint) = match judged.stuck {
-        true => {
-            ("the request is stuck: paused, and nothing is left that could resume it", judged.exchange.and_then(|of| super::answer::paused(judged, of)))
-        }
+        true => (
+            "the request is stuck: paused, and nothing is left that could resume it",
+            judged.exchange.and_then(|of| super::answer::paused(judged, of)),
+        ),
         false => ("the request came to its end, expected it to be stuck", None),
     };
     Some(Failure {
@@ -121,7 +124,8 @@ pub(super) fn listed<'a>(items: impl Iterator<Item = &'a str>, none: &str) -> St
 
 /// The name most like this one, if one is like it.
 pub(super) fn similar<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = known.map(|known| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase()), known));
+    let scored =
+        known.map(|known| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase()), known));
     let (score, best) = scored.max_by(|(left, _), (right, _)| left.total_cmp(right))?;
     (score >= 0.6).then_some(best)
 }

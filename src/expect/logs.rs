@@ -12,7 +12,7 @@ use bytes::Bytes;
 /// How many of the lines most like the expected one are shown.
 const NEAREST: usize = 5;
 /// How far the search for them goes: a plugin may log a great deal, and likeness is slow to find.
-const LOOKED_AT: usize = 2000;
+const LOOKED_AT: usize = 500;
 
 /// A log line and where it is.
 struct Line<'a> {
@@ -78,7 +78,9 @@ fn missing(expected: &LogExpect, lines: &[Line<'_>], from: usize, judged: &Judge
     let too_early = lines.iter().take(from).position(|line| line.is(expected));
     let hint = match (at_level, too_early) {
         (Some(line), _) => Some(format!("it was logged at {}", line.level)),
-        (None, Some(early)) => Some(format!("it was logged in line {}, before what is expected above it, and order counts", early + 1)),
+        (None, Some(early)) => {
+            Some(format!("it was logged in line {}, before what is expected above it, and order counts", early + 1))
+        }
         (None, None) => before(expected, judged).then(|| "it was logged before this step".to_owned()),
     };
     let nearest = nearest(expected, rest, judged);

@@ -42,7 +42,15 @@ impl Mismatch {
             None if is_short(&expected) => format!("{thing} is not {expected}"),
             None => format!("{thing} is not what was expected"),
         };
-        Failure { subject, title, span: Some(span.clone()), expected: Some(expected), actual: Some(actual), hint, event }
+        Failure {
+            subject,
+            title,
+            span: Some(span.clone()),
+            expected: Some(expected),
+            actual: Some(actual),
+            hint,
+            event,
+        }
     }
 }
 
@@ -68,11 +76,15 @@ pub(super) fn check(matcher: &Matcher, value: Option<&[u8]>) -> Option<Mismatch>
             let (left, right) = sides(content, value);
             let at = content.iter().zip(value).take_while(|(left, right)| left == right).count();
             let lengths = format!("it has {} bytes, here are {}", content.len(), value.len());
-            let hint = format!("the file is `{}`: {lengths}, and byte {at} is the first to differ", clipped(&path.display().to_string(), 200));
+            let hint = format!(
+                "the file is `{}`: {lengths}, and byte {at} is the first to differ",
+                clipped(&path.display().to_string(), 200)
+            );
             Mismatch { hint: Some(hint), ..Mismatch::plain(left, right) }
         }
         Matcher::Contains(part) => {
-            let other_case = holds(&Matcher::Contains(part.to_ascii_lowercase().into()), Some(&value.to_ascii_lowercase()));
+            let other_case =
+                holds(&Matcher::Contains(part.to_ascii_lowercase().into()), Some(&value.to_ascii_lowercase()));
             let hint = other_case.then(|| "it is there in other upper and lower case".to_owned());
             Mismatch { hint, ..Mismatch::plain(describe(matcher), whole(value)) }
         }
@@ -97,7 +109,8 @@ pub(super) fn check_all(matcher: &Matcher, values: &[&[u8]]) -> Option<Mismatch>
                 _ => describe(matcher),
             };
             let shown: Vec<String> = several.iter().map(|value| short(value)).collect();
-            let hint = matches!(matcher, Matcher::Equal(_)).then(|| "a list of values is the repeated header: `[a, b]`".to_owned());
+            let hint = matches!(matcher, Matcher::Equal(_))
+                .then(|| "a list of values is the repeated header: `[a, b]`".to_owned());
             (!fine).then(|| Mismatch { hint, ..Mismatch::plain(expected, shown.join(" and ")) })
         }
     }
@@ -123,7 +136,10 @@ pub(super) fn holds(matcher: &Matcher, value: Option<&[u8]>) -> bool {
         (Matcher::Matches(pattern), Some(value)) => pattern.is_match(&String::from_utf8_lossy(value)),
         (Matcher::Json(expected), Some(value)) => json::holds(expected, value),
         (Matcher::File { content, .. }, Some(value)) => *content == value,
-        (Matcher::Equal(_) | Matcher::Contains(_) | Matcher::Matches(_) | Matcher::Json(_) | Matcher::File { .. }, None) => false,
+        (
+            Matcher::Equal(_) | Matcher::Contains(_) | Matcher::Matches(_) | Matcher::Json(_) | Matcher::File { .. },
+            None,
+        ) => false,
     }
 }
 
@@ -162,10 +178,12 @@ fn whole(value: &[u8]) -> String {
 /// Both sides in the same form, so that they can be compared by eye or line by line.
 fn sides(expected: &[u8], actual: &[u8]) -> (String, String) {
     match (as_text(expected), as_text(actual)) {
-        (Some(left), Some(right)) => match [left, right].iter().all(|text| text.len() <= SHORT && !text.trim_end_matches('\n').contains('\n')) {
-            true => (short(expected), short(actual)),
-            false => (format!("{left}\n"), format!("{right}\n")),
-        },
+        (Some(left), Some(right)) => {
+            match [left, right].iter().all(|text| text.len() <= SHORT && !text.trim_end_matches('\n').contains('\n')) {
+                true => (short(expected), short(actual)),
+                false => (format!("{left}\n"), format!("{right}\n")),
+            }
+        }
         _ if expected.len() <= 16 && actual.len() <= 16 => (short(expected), short(actual)),
         _ => {
             let differs = expected.iter().zip(actual).take_while(|(left, right)| left == right).count();
@@ -188,7 +206,8 @@ fn dump(value: &[u8], place: usize) -> String {
             let _ = write!(shown, " {byte:02x}");
         }
         let gap = " ".repeat((16 - chunk.len()) * 3 + 2);
-        let text: String = chunk.iter().map(|byte| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' }).collect();
+        let text: String =
+            chunk.iter().map(|byte| if (b' '..=b'~').contains(byte) { char::from(*byte) } else { '.' }).collect();
         let _ = writeln!(shown, "{gap}{text}");
     }
     let _ = writeln!(shown, "{} bytes in all", value.len());

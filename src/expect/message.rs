@@ -81,7 +81,12 @@ fn judge_at(expect: &MessageExpect, message: &SeenMessage, place: &Place) -> Vec
         let Some(expected) = expected else { continue };
         let value = headers.get(format!(":{name}").as_bytes());
         if let Some(mismatch) = check(&expected.matcher, value.map(|value| &value[..])) {
-            failures.push(mismatch.failure(format!("{}.{name}", place.subject), &format!("{name} {}", place.at), &expected.span, place.events.0));
+            failures.push(mismatch.failure(
+                format!("{}.{name}", place.subject),
+                &format!("{name} {}", place.at),
+                &expected.span,
+                place.events.0,
+            ));
         }
     }
     for (name, expected) in &expect.headers {
@@ -96,7 +101,14 @@ fn judge_at(expect: &MessageExpect, message: &SeenMessage, place: &Place) -> Vec
     failures
 }
 
-fn field(kind: &str, name: &Spanned<String>, expected: &[Match], map: &Headers, place: &Place, event: Option<usize>) -> Vec<Failure> {
+fn field(
+    kind: &str,
+    name: &Spanned<String>,
+    expected: &[Match],
+    map: &Headers,
+    place: &Place,
+    event: Option<usize>,
+) -> Vec<Failure> {
     let subject = format!("{}.{kind}s.{}", place.subject, clipped(&name.value, 100));
     let thing = format!("{kind} `{}` {}", clipped(&name.value, 100), place.at);
     let values: Vec<&[u8]> = map.get_all(name.value.as_bytes()).map(|value| &value[..]).collect();

@@ -6,8 +6,8 @@
 
 mod actions;
 mod answer;
-mod judge;
 mod json;
+mod judge;
 mod logs;
 mod matcher;
 mod message;
@@ -32,7 +32,8 @@ pub struct Failure {
     pub title: String,
     /// Where the scenario says so.
     pub span: Option<Span>,
-    /// What was expected, as text for people.
+    /// What was expected, as text for people. Text of several lines ends with a line break; where this and
+    /// `actual` both do, reports draw the difference.
     pub expected: Option<String>,
     /// What was there instead.
     pub actual: Option<String>,

@@ -22,7 +22,9 @@ pub(super) fn properties(expected: &Expected, judged: &Judged<'_>) -> Vec<Failur
         (None, _) | (_, None) => true,
     };
     let entries = last(expected, judged, |record, effect, _| match effect {
-        Effect::PropertySet { path, value } if ours(record) => Some((Bytes::copy_from_slice(path.as_bytes()), value.clone())),
+        Effect::PropertySet { path, value } if ours(record) => {
+            Some((Bytes::copy_from_slice(path.as_bytes()), value.clone()))
+        }
         _ => None,
     });
     failures("properties", "property", expected, &entries)
@@ -79,7 +81,8 @@ fn failures(subject: &str, kind: &str, expected: &Expected, entries: &Entries) -
         let Some(mismatch) = check(&one.matcher, entry.map(|(value, _)| &value[..])) else { continue };
         let shown = clipped(&name.value, 100);
         let event = entry.map(|(_, event)| *event);
-        let mut failure = mismatch.failure(format!("{subject}.{shown}"), &format!("{kind} `{shown}`"), &one.span, event);
+        let mut failure =
+            mismatch.failure(format!("{subject}.{shown}"), &format!("{kind} `{shown}`"), &one.span, event);
         if entry.is_none() {
             failure.hint = Some(others(kind, &name.value, entries));
         }

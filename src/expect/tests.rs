@@ -16,7 +16,8 @@ fn expect(yaml: &str) -> Expect {
     std::fs::write(folder.path().join("plugin.wasm"), "").expect("written");
     std::fs::write(folder.path().join("body.txt"), "from a file\nwith two lines\n").expect("written");
     let indented: String = yaml.lines().map(|line| format!("      {line}\n")).collect();
-    let text = format!("plugin: plugin.wasm\ncases:\n  - name: a\n    request: GET http://app.test/\n    expect:\n{indented}");
+    let text =
+        format!("plugin: plugin.wasm\ncases:\n  - name: a\n    request: GET http://app.test/\n    expect:\n{indented}");
     let mut scenario = match parse(&folder.path().join(Path::new("a.yaml")), text) {
         Ok(scenario) => scenario,
         Err(problems) => panic!("{}", crate::diagnostic::render_all(&problems, false)),

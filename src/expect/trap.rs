@@ -18,7 +18,8 @@ pub(super) fn judge(expected: &TrapExpect, judged: &Judged<'_>) -> Option<Failur
         })
         .collect();
     let there = |trap: &Trap| expected.callback.is_none_or(|callback| trap.callback == Entry::Callback(callback));
-    let says = |trap: &Trap| expected.message.as_ref().is_none_or(|one| holds(&one.matcher, Some(trap.text().as_bytes())));
+    let says =
+        |trap: &Trap| expected.message.as_ref().is_none_or(|one| holds(&one.matcher, Some(trap.text().as_bytes())));
     if traps.iter().any(|(_, trap)| there(trap) && says(trap)) {
         return None;
     }
@@ -26,7 +27,14 @@ pub(super) fn judge(expected: &TrapExpect, judged: &Judged<'_>) -> Option<Failur
     let message = expected.message.as_ref().map(|one| format!(" with {}", describe(&one.matcher))).unwrap_or_default();
     let lines: Vec<String> = traps
         .iter()
-        .map(|(_, trap)| format!("`{}` trapped in {}: {}", judged.name(trap.plugin), trap.callback.name(), clipped(&trap.text(), 300)))
+        .map(|(_, trap)| {
+            format!(
+                "`{}` trapped in {}: {}",
+                judged.name(trap.plugin),
+                trap.callback.name(),
+                clipped(&trap.text(), 300)
+            )
+        })
         .collect();
     let title = match traps.as_slice() {
         [] => format!("no plugin trapped, expected a trap{callback}{message}"),
@@ -61,7 +69,9 @@ pub fn unexpected_trap(trap: &Trap, events: &[Event], at: usize) -> Failure {
 fn headline(trap: &Trap) -> String {
     let panic = trap.panic.as_deref().unwrap_or_default();
     let lines: Vec<&str> = panic.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let starts = |line: &&str| ["panicked at ", "panic: ", "panic:", "abort: ", "fatal error: "].iter().any(|start| line.starts_with(start));
+    let starts = |line: &&str| {
+        ["panicked at ", "panic: ", "panic:", "abort: ", "fatal error: "].iter().any(|start| line.starts_with(start))
+    };
     // What was logged at error before the panic stands there too, so the last one is looked for.
     let Some(at) = lines.iter().rposition(starts) else {
         return lines.last().map_or_else(|| trap.message.clone(), |line| (*line).to_owned());
@@ -81,7 +91,9 @@ fn hint(trap: &Trap, before: &[Event]) -> Option<String> {
     let text = trap.text();
     let has = |needle: &str| text.contains(needle);
     match trap.kind {
-        TrapKind::OutOfFuel => return Some("if that much work is meant, raise `limits: { fuel: … }` in the scenario".to_owned()),
+        TrapKind::OutOfFuel => {
+            return Some("if that much work is meant, raise `limits: { fuel: … }` in the scenario".to_owned());
+        }
         TrapKind::Limit => return Some("look for a loop that logs or calls the host without end".to_owned()),
         TrapKind::Hostcall | TrapKind::Guest => {}
     }
@@ -104,10 +116,16 @@ fn hint(trap: &Trap, before: &[Event]) -> Option<String> {
         );
     }
     if trap.message == "proc_exit(0)" && matches!(trap.callback, Entry::Start(_)) {
-        return Some("`main` has returned and that ended the module: build it as a reactor (Go: `-buildmode=c-shared`)".to_owned());
+        return Some(
+            "`main` has returned and that ended the module: build it as a reactor (Go: `-buildmode=c-shared`)"
+                .to_owned(),
+        );
     }
     if trap.message.starts_with("proc_exit(2)") && has("goroutine") {
-        return Some("a panic in Go ends the whole vm and what it keeps: `recover` in the callback, or return an error".to_owned());
+        return Some(
+            "a panic in Go ends the whole vm and what it keeps: `recover` in the callback, or return an error"
+                .to_owned(),
+        );
     }
     None
 }

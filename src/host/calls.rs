@@ -56,11 +56,8 @@ impl Host {
         if let Some(root) = self.root_state(pending.vm, pending.root) {
             root.last_status = last_status;
         }
-        self.world.answer = Some(answer.unwrap_or_else(|_| Answer {
-            headers: Headers::new(),
-            body: Bytes::new(),
-            trailers: Headers::new(),
-        }));
+        // Envoy 1.40: after (0, 0, 0) the maps and the body are as far as outside the callback.
+        self.world.answer = answer.ok();
         let args = [token, arguments[0], arguments[1], arguments[2]];
         // Envoy 1.40: streams that wait for a callback that traps go on waiting; only new ones get 503.
         self.call(pending.vm, plugin, Callback::OnHttpCallResponse, pending.root, &args);
@@ -80,9 +77,9 @@ impl Host {
             CallResult::Response { headers, body, trailers } => {
                 return Ok(Answer { headers: headers.clone(), body: body.clone(), trailers: trailers.clone() });
             }
-            CallResult::Refused => ("503", super::stream::REFUSED),
-            CallResult::TimedOut => ("504", super::stream::TIMED_OUT),
-            CallResult::ResetBeforeResponse => ("503", super::stream::RESET),
+            CallResult::Refused => ("503", super::reply::REFUSED),
+            CallResult::TimedOut => ("504", super::reply::TIMED_OUT),
+            CallResult::ResetBeforeResponse => ("503", super::reply::RESET),
             CallResult::ResetInResponse => return Err(RESET),
         };
         if !self.world.profile.call_failure_is_response {

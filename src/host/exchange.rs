@@ -29,6 +29,8 @@ pub struct Exchange {
     pub request_closed: bool,
     /// A plugin broke, and the host answers.
     pub failed: bool,
+    /// The upstream will not accept the connection.
+    pub upstream_unreachable: bool,
     /// Whether the response came from the upstream.
     pub upstream_answered: bool,
     /// Envoy's response code details.
@@ -85,7 +87,7 @@ pub struct Filter {
     pub vm: VmIndex,
     /// Its stream context, from its first callback on.
     pub context: Option<ContextId>,
-    /// A local response was asked for; a second one is refused.
+    /// A local response was asked for.
     pub replied: bool,
     /// The plugin takes no more part: its VM broke and the policy lets the request pass.
     pub bypassed: bool,
@@ -114,22 +116,24 @@ pub enum Hold {
 pub struct Stage {
     /// Why it lets nothing pass.
     pub hold: Hold,
-    /// The head came to this filter.
-    pub entered: bool,
+    /// The head came with the end of the message.
+    pub ends_with_headers: bool,
     /// The head has gone on.
     pub forwarded: bool,
     /// Body that is held, or being shown.
     pub buffer: BytesMut,
     /// Body that is held and not shown again.
     pub hidden: BytesMut,
+    /// The next callback sees what is held, too.
+    pub accumulates: bool,
     /// The plugin can see the buffer.
     pub buffer_visible: bool,
     /// The end of the body came to this filter.
     pub end: bool,
     /// Trailers came and have not been shown.
     pub trailers_waiting: bool,
-    /// The trailers have gone on.
-    pub trailers_forwarded: bool,
+    /// The plugin added trailers to a message that had none, in its last body callback.
+    pub made_trailers: bool,
     /// The header map can be reached.
     pub headers_open: bool,
     /// The trailer map can be reached.
@@ -151,6 +155,7 @@ impl Exchange {
             state: ExchangeState::Open,
             request_closed: false,
             failed: false,
+            upstream_unreachable: false,
             upstream_answered: false,
             details: Bytes::new(),
             trace_start: 0,

@@ -114,7 +114,10 @@ impl Host {
         if let Some(plugin) = self.plugins.get_mut(plugin.0) {
             plugin.root = Some(root);
         }
-        self.start_callback(vm, plugin, Callback::OnContextCreate, root, 0)?;
+        if let Err(trapped) = self.start_callback(vm, plugin, Callback::OnContextCreate, root, 0) {
+            // Envoy 1.40: the server starts all the same, skips the rest, and answers every request with 503.
+            return if self.world.profile.trap_disables_vm { Ok(()) } else { Err(trapped) };
+        }
         if self.world.profile.calls_vm_start
             && !self.start_callback(vm, plugin, Callback::OnVmStart, root, config.vm_config.len())?
         {
@@ -166,6 +169,7 @@ impl Host {
         let Some(first) = users.first().copied() else { return Ok(()) };
         self.world.ticks.retain(|(of, _), _| *of != vm);
         self.world.calls.retain(|_, call| call.vm != vm);
+        self.world.metrics.forget(vm);
         self.vms[vm.0] = self.boot(vm, first, true)?;
         for plugin in users {
             self.start_root(plugin)?;

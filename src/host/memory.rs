@@ -44,6 +44,8 @@ pub struct Call {
     pub effects: Vec<Effect>,
     /// Bytes that the guest passed in.
     pub bytes: usize,
+    /// What the host did beside, in steps of a loop or bytes moved: it is paid for like the guest's own work.
+    pub work: usize,
 }
 
 impl Call {
@@ -56,6 +58,7 @@ impl Call {
             returned: Vec::new(),
             effects: Vec::new(),
             bytes: 0,
+            work: 0,
         }
     }
 
@@ -71,6 +74,7 @@ pub fn before(caller: &mut Caller<'_, VmState>, name: &'static str) -> wasmtime:
         let allowed = super::hostcalls::allowed_when_restricted(name, phase);
         if !allowed {
             let phase = match phase {
+                RestrictedPhase::Section => "the start section: Envoy crashes there; export _initialize instead",
                 RestrictedPhase::Start => "a start function",
                 RestrictedPhase::Allocator => "the allocator",
             };
@@ -99,12 +103,14 @@ pub fn charge_bytes(caller: &mut Caller<'_, VmState>, bytes: usize) -> wasmtime:
     charge(caller, FUEL_PER_BYTE.saturating_mul(bytes as u64))
 }
 
-/// Charges for the bytes that came in, and writes the call into the trace.
+/// Charges for the bytes that came in and for the work, and writes the call into the trace.
 pub fn after(caller: &mut Caller<'_, VmState>, call: Call, result: HostcallResult) -> wasmtime::Result<()> {
-    let charged = charge_bytes(caller, call.bytes);
+    let charged = charge_bytes(caller, call.bytes.saturating_add(call.work));
     if !call.recorded {
         return charged;
     }
+    // What came in is in the arguments and in the effect.
+    let kept = 2 * call.bytes + call.returned.iter().map(|(_, value)| value.kept()).sum::<usize>();
     let state = caller.data_mut();
     let context = state.acting_context();
     let record = HostcallRecord {
@@ -118,7 +124,7 @@ pub fn after(caller: &mut Caller<'_, VmState>, call: Call, result: HostcallResul
         effects: call.effects,
     };
     state.world.recorder.push(|| Event::Hostcall(record));
-    if !state.world.recorder.charge(call.bytes) {
+    if !state.world.recorder.charge(kept) {
         let message = format!("the trace of this case passed {} MiB", Recorder::LIMIT >> 20);
         return Err(wasmtime::Error::new(HostTrap::Limit(message)));
     }
@@ -191,7 +197,15 @@ fn allocate(caller: &mut Caller<'_, VmState>, size: u32) -> wasmtime::Result<Opt
     let before = caller.data_mut().restricted.replace(RestrictedPhase::Allocator);
     let result = allocator.call(caller.as_context_mut(), size);
     caller.data_mut().restricted = before;
-    let pointer = result?;
+    let pointer = match result {
+        Ok(pointer) => pointer,
+        // Envoy 1.40: the hostcall returns INVALID_MEMORY_ACCESS and the guest runs on to the end of the callback;
+        // only then has the VM failed.
+        Err(error) => {
+            caller.data_mut().broken.get_or_insert(error);
+            return Ok(None);
+        }
+    };
     let end = u64::from(pointer) + u64::from(size);
     let length = caller.data().memory.map_or(0, |m| m.data_size(caller.as_context()) as u64);
     Ok((pointer != 0 && end <= length).then_some(pointer))

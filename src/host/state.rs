@@ -50,7 +50,9 @@ pub struct Root {
 /// When hosts allow only few hostcalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestrictedPhase {
-    /// `_initialize`, `_start`, `main`, the start section.
+    /// The start section: nothing at all.
+    Section,
+    /// `_initialize`, `_start`, `main`.
     Start,
     /// `malloc` or `proxy_on_memory_allocate`.
     Allocator,
@@ -93,6 +95,8 @@ pub struct VmState {
     pub current: Current,
     /// Set while few hostcalls are allowed.
     pub restricted: Option<RestrictedPhase>,
+    /// How the allocator broke inside a hostcall; the callback that made the call ends as broken, too.
+    pub broken: Option<wasmtime::Error>,
     /// The guest's memory, once it is there.
     pub memory: Option<Memory>,
     /// The guest's allocator, once it is there.

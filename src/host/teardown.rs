@@ -68,6 +68,13 @@ impl Host {
             },
             (None, _) => return,
         };
+        // Envoy 1.40: a body that is held can be read until on_done.
+        if callback == Callback::OnDelete
+            && let Some(entry) = self.ex_mut(id).and_then(|e| e.filters.get_mut(filter))
+        {
+            entry.request.buffer_visible = false;
+            entry.response.buffer_visible = false;
+        }
         if let Called::Trapped = self.call(vm, plugin, callback, context, &[]) {
             self.world.deferred.retain(|deferred| deferred.exchange != id);
         }

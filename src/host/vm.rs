@@ -89,6 +89,7 @@ impl Vm {
             call_count: 0,
             current: Current { plugin, context: ContextId(0), effective: None, entry: Entry::Start("start section") },
             restricted: None,
+            broken: None,
             memory: None,
             allocator: None,
             metered: true,
@@ -174,7 +175,9 @@ impl Vm {
         }
         let context = ContextId(args.first().copied().unwrap_or(0));
         let fuel = match callback {
-            Callback::OnVmStart | Callback::OnConfigure | Callback::OnContextCreate => self.limits.start_fuel,
+            Callback::OnVmStart | Callback::OnConfigure => self.limits.start_fuel,
+            // Of a root: it has no parent.
+            Callback::OnContextCreate if args.get(1) == Some(&0) => self.limits.start_fuel,
             _ => self.limits.callback_fuel,
         };
         let arg = |i: usize| args.get(i).copied().unwrap_or(0);
@@ -235,7 +238,9 @@ impl Vm {
         run: impl FnOnce(&mut Self) -> wasmtime::Result<()>,
     ) -> Result<(), Broken> {
         if world.profile.restricts_start {
-            self.store.data_mut().restricted = Some(RestrictedPhase::Start);
+            let section = entry == Entry::Start("start section");
+            self.store.data_mut().restricted =
+                Some(if section { RestrictedPhase::Section } else { RestrictedPhase::Start });
         }
         let plugin = self.store.data().current.plugin;
         let result = self.enter(plugin, ContextId(0), entry, self.limits.start_fuel, world, run);
@@ -262,6 +267,10 @@ impl Vm {
         let state = self.store.data_mut();
         std::mem::swap(&mut state.world, world);
         state.current = before;
+        let result = match state.broken.take() {
+            Some(error) => Err(error),
+            None => result,
+        };
         result.map_err(|error| {
             self.failed = true;
             broken(&error)

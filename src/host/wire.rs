@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub(super) struct Refusal {
     pub status: u32,
     pub body: String,
-    pub details: &'static str,
+    pub details: String,
 }
 
 /// What Envoy 1.40 answers in place of a message that it can't route or write. Headers of responses are not
@@ -22,18 +22,21 @@ pub(super) fn refusal(headers: &Headers, direction: Direction) -> Option<Refusal
             status.is_none().then(|| Refusal {
                 status: 502,
                 body: "missing required header: :status".to_owned(),
-                details: "filter_removed_required_response_headers{missing_required_header:_:status}",
+                details: "filter_removed_required_response_headers{missing_required_header:_:status}".to_owned(),
             })
         }
     }
 }
 
 fn request_refusal(headers: &Headers) -> Option<Refusal> {
-    let unroutable = || Refusal { status: 404, body: String::new(), details: "route_not_found" };
+    let unroutable = || Refusal { status: 404, body: String::new(), details: "route_not_found".to_owned() };
     if !headers.get(b":path").is_some_and(|path| path.starts_with(b"/")) || headers.get(b"x-forwarded-proto").is_none() {
         return Some(unroutable());
     }
-    let invalid = |body: String| Some(Refusal { status: 503, body, details: "filter_removed_required_request_headers" });
+    let invalid = |body: String| {
+        let details = format!("filter_removed_required_request_headers{{{}}}", body.replace(' ', "_"));
+        Some(Refusal { status: 503, body, details })
+    };
     if headers.get(b":method").is_none_or(|method| method.is_empty()) {
         return invalid("missing required header: :method".to_owned());
     }
@@ -72,10 +75,11 @@ pub(super) fn local_reply(response: &LocalResponse, profile: &Profile) -> Header
     let length = response.body.len().to_string();
     for (name, value) in &response.headers {
         let name = Bytes::from(name.to_ascii_lowercase());
-        if name == ":status" {
+        // Envoy 1.40: an empty body has neither length nor type, whatever the plugin says.
+        if name == ":status" || (response.body.is_empty() && (name == "content-length" || name == "content-type")) {
             continue;
         }
-        if name == "content-length" && !response.body.is_empty() {
+        if name == "content-length" {
             headers.remove(&name);
             headers.append(name, length.clone());
         } else if profile.single_value_headers.iter().any(|single| single.as_bytes() == name) {

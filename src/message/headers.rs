@@ -63,12 +63,20 @@ impl Headers {
         self.append(name, value);
     }
 
-    /// Appends to the value of the first entry of the name, behind a comma, or appends an entry.
-    pub fn join(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
+    /// Appends to the value of the first entry of the name, behind a comma, or appends an entry. Gives the length
+    /// of the value as it is then.
+    pub fn join(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> usize {
         let (name, value) = (name.into(), value.into());
         match self.0.iter_mut().find(|(k, _)| k.eq_ignore_ascii_case(&name)) {
-            Some((_, old)) => *old = [&old[..], b",", &value[..]].concat().into(),
-            None => self.append(name, value),
+            Some((_, old)) => {
+                *old = [&old[..], b",", &value[..]].concat().into();
+                old.len()
+            }
+            None => {
+                let length = value.len();
+                self.append(name, value);
+                length
+            }
         }
     }
 

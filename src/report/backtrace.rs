@@ -16,10 +16,28 @@ const MOST_FRAMES: usize = 30;
 
 /// How functions of Rust's panic machinery begin: the frames on top that say nothing about the plugin.
 const MACHINERY: &[&str] = &[
-    "__rust", "rust_panic", "rust_begin_unwind", "core::panicking::", "core::result::unwrap_failed", "core::option::unwrap_failed",
-    "core::option::expect_failed", "core::cell::panic", "core::slice::index::", "core::str::slice_error_fail", "std::panicking::",
-    "std::panic::", "std::sys::", "std::process::", "std::alloc::", "alloc::alloc::handle_alloc_error", "alloc::raw_vec::",
-    "__rg_", "panic_abort", "abort",
+    "__rust",
+    "rust_panic",
+    "rust_begin_unwind",
+    "core::panicking::",
+    "core::result::unwrap_failed",
+    "core::option::unwrap_failed",
+    "core::option::expect_failed",
+    "core::result::Result",
+    "core::option::Option",
+    "core::cell::panic",
+    "core::slice::index::",
+    "core::str::slice_error_fail",
+    "std::panicking::",
+    "std::panic::",
+    "std::sys::",
+    "std::process::",
+    "std::alloc::",
+    "alloc::alloc::handle_alloc_error",
+    "alloc::raw_vec::",
+    "__rg_",
+    "panic_abort",
+    "abort",
 ];
 
 /// What is known of one module: the places of its frames that were asked for.
@@ -67,12 +85,19 @@ impl Backtraces {
                 calls.push((location.function.clone().unwrap_or_else(|| frame.function.clone()), place(location)));
             }
         }
-        let machinery = calls.iter().take_while(|(name, _)| MACHINERY.iter().any(|start| name.starts_with(start))).count();
+        let machinery = calls.iter().take_while(|(name, _)| is_machinery(name)).count();
         // A trap inside the machinery and nowhere else is shown as it is.
         let skipped = if machinery == calls.len() { 0 } else { machinery };
         let mut out = String::new();
         if skipped > 0 {
-            let _ = writeln!(out, "{}", paint.dim(format_args!("       ({} of the panic itself left out)", super::count(skipped, "frame", "frames"))));
+            let _ = writeln!(
+                out,
+                "{}",
+                paint.dim(format_args!(
+                    "       ({} of the panic itself left out)",
+                    super::count(skipped, "frame", "frames")
+                ))
+            );
         }
         for (nth, (name, place)) in calls.iter().enumerate().skip(skipped).take(MOST_FRAMES) {
             let _ = writeln!(out, "    {nth:>2}: {}", clipped(name, 200));
@@ -98,13 +123,20 @@ impl Backtraces {
             }
         };
         let module = &mut self.modules[at];
-        let unknown: Vec<usize> = offsets.iter().copied().filter(|offset| !module.places.contains_key(offset)).collect();
+        let unknown: Vec<usize> =
+            offsets.iter().copied().filter(|offset| !module.places.contains_key(offset)).collect();
         if !unknown.is_empty() {
             let symbols = Symbols::load(wasm);
             module.places.extend(unknown.into_iter().map(|offset| (offset, symbols.locate(offset))));
         }
         &module.places
     }
+}
+
+/// Names of methods may begin with a bracket: `<core::result::Result<T, E>>::unwrap`.
+fn is_machinery(function: &str) -> bool {
+    let function = function.trim_start_matches('<');
+    MACHINERY.iter().any(|start| function.starts_with(start))
 }
 
 fn place(location: &Location) -> Option<String> {

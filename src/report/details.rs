@@ -33,11 +33,15 @@ pub(super) fn render(case: &CaseResult, drawing: Drawing, backtraces: &mut Backt
         let _ = writeln!(out, "with the {}", escaped(&case.variant));
     }
     let source = safe(&case.source);
-    let mut slices: Vec<usize> = Vec::new();
+    let (mut slices, mut traps): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     for failure in &case.failures {
         out += &failed(failure, &source, case, drawing.paint);
         let at = failure.event.filter(|at| *at < case.events.len());
-        if let Some(Event::Trap(trap)) = at.and_then(|at| case.events.get(at)) {
+        // A trap is often to blame for more than one failure, and told once.
+        if let Some((at, Event::Trap(trap))) = at.and_then(|at| Some((at, case.events.get(at)?)))
+            && !traps.contains(&at)
+        {
+            traps.push(at);
             out += &backtraces.render(trap, &case.modules, drawing.paint);
         }
         if let Some(at) = at.filter(|at| drawing.slices && slices.len() < MOST_SLICES && !slices.contains(at)) {
@@ -65,7 +69,8 @@ fn failed(failure: &Failure, source: &Arc<Source>, case: &CaseResult, paint: Pai
     match (&failure.expected, &failure.actual) {
         // A failure that gives both as whole lines wants them compared.
         (Some(expected), Some(actual)) if expected.ends_with('\n') && actual.ends_with('\n') => {
-            let drawn = diff(Some(expected), actual, DiffOptions { colour: paint.color, lines: 200, ..DiffOptions::default() });
+            let drawn =
+                diff(Some(expected), actual, DiffOptions { colour: paint.color, lines: 200, ..DiffOptions::default() });
             let _ = writeln!(out, "  {}\n  {}", paint.red("- expected"), paint.green("+ actual"));
             // Its own two lines of heading speak of snapshots.
             out += &drawn.lines().skip(2).map(|line| format!("  {line}\n")).collect::<String>();
@@ -104,16 +109,24 @@ fn snapshot(case: &CaseResult, paint: Paint) -> String {
             out += &diff(Some(old), new, DiffOptions { colour: paint.color, ..DiffOptions::default() });
             out + &match pending {
                 Some(pending) => format!("if this is right, accept it with: {}\n", accept(pending)),
-                None => "nothing was written, because CI is set; if this is right, run without it and review\n".to_owned(),
+                None if !case.failures.is_empty() => {
+                    "nothing was written, because the case fails in words, too\n".to_owned()
+                }
+                None => {
+                    "nothing was written, because CI is set; if this is right, run without it and review\n".to_owned()
+                }
             }
         }
         SnapshotResult::Error(error) => format!("{}: {}\n", paint.red("snapshot"), escaped(error)),
         SnapshotResult::New { pending: None, .. } if case.failures.is_empty() => {
-            "this case expects nothing in words and has no snapshot, so it tests nothing; none was written, because CI is \
-             set; run without it, review, and commit the snapshot\n"
+            "this case expects nothing in words and has no snapshot, so it tests nothing; none was written, because \
+             CI is set; run without it, review, and commit the snapshot\n"
                 .to_owned()
         }
-        SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::New { .. } | SnapshotResult::Accepted { .. } => String::new(),
+        SnapshotResult::None
+        | SnapshotResult::Matched
+        | SnapshotResult::New { .. }
+        | SnapshotResult::Accepted { .. } => String::new(),
     }
 }
 
@@ -126,7 +139,9 @@ pub(super) fn headline(case: &CaseResult) -> String {
         (None, SnapshotResult::Differs { .. }) => "the behaviour is not as accepted".to_owned(),
         (None, SnapshotResult::Error(error)) => format!("snapshot: {}", escaped(error)),
         (None, SnapshotResult::New { .. }) => "no snapshot was accepted, and nothing is expected in words".to_owned(),
-        (None, SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::Accepted { .. }) => "it failed".to_owned(),
+        (None, SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::Accepted { .. }) => {
+            "it failed".to_owned()
+        }
     }
 }
 

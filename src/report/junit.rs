@@ -9,6 +9,9 @@ use crate::runner::{CaseResult, CaseStatus, Reporter, RunEvent};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 use std::io::{self, Write};
 
+/// More log lines of one case than this make CI servers give up.
+const MOST_LOGS: usize = 1000;
+
 /// Writes JUnit XML when the run is over.
 ///
 /// No time of day and no id is in it: the same run gives the same file, but for durations.
@@ -54,7 +57,10 @@ impl<W: Write> Junit<W> {
         test.extra.insert(XmlString::new("line"), XmlString::new(case.source.position(case.span.start).0.to_string()));
         let logs = logs(case);
         if !logs.is_empty() {
-            test.set_system_out(legal(&logs.iter().map(|line| line.trim_start()).collect::<String>()));
+            let skipped = logs.len().saturating_sub(MOST_LOGS);
+            let note = if skipped > 0 { format!("… {skipped} before\n") } else { String::new() };
+            let lines: String = logs.iter().skip(skipped).map(|line| line.trim_start()).collect();
+            test.set_system_out(legal(&(note + &lines)));
         }
         let suite = &mut self.suites[at];
         let took = suite.time.unwrap_or_default() + case.duration;

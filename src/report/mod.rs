@@ -86,8 +86,9 @@ impl Reporter for ToFile {
     fn event(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
         self.form.event(event)?;
         match event {
-            RunEvent::Finished(_) => write(&self.path, self.form.written())
-                .map_err(|error| io::Error::new(error.kind(), format!("can't write the report {}: {error}", self.path.display()))),
+            RunEvent::Finished(_) => write(&self.path, self.form.written()).map_err(|error| {
+                io::Error::new(error.kind(), format!("can't write the report {}: {error}", self.path.display()))
+            }),
             RunEvent::Started { .. } | RunEvent::Case(_) | RunEvent::Progress { .. } => Ok(()),
         }
     }

@@ -18,8 +18,8 @@ fn shown(case: &CaseResult, event: &Event) -> Option<String> {
 }
 
 /// Every event, one on each line.
-pub(super) fn whole(case: &CaseResult) -> String {
-    case.events.iter().filter_map(|event| shown(case, event)).map(|line| format!("    {line}\n")).collect()
+pub(super) fn whole(case: &CaseResult) -> impl Iterator<Item = String> {
+    case.events.iter().filter_map(|event| shown(case, event)).map(|line| format!("    {line}\n"))
 }
 
 /// What happened just before an event, the event itself marked; the end of the trace without one.
@@ -33,11 +33,14 @@ pub(super) fn before(case: &CaseResult, event: Option<usize>, paint: Paint) -> S
         if lines.len() == LINES {
             break;
         }
-        lines.extend(shown(case, one).map(|line| (at, line)));
+        if event == Some(at) || !is_noise(one) {
+            lines.extend(shown(case, one).map(|line| (at, line)));
+        }
     }
     lines.reverse();
     let first = lines.first().map_or(0, |(at, _)| *at);
-    let context: Vec<usize> = [request(case, upto), callback(case, upto)].into_iter().flatten().filter(|at| *at < first).collect();
+    let context: Vec<usize> =
+        [request(case, upto), callback(case, upto)].into_iter().flatten().filter(|at| *at < first).collect();
     let mut out = match event {
         Some(_) => "  what happened just before:\n".to_owned(),
         None => "  how it ended:\n".to_owned(),
@@ -47,7 +50,10 @@ pub(super) fn before(case: &CaseResult, event: Option<usize>, paint: Paint) -> S
         let left_out = to.saturating_sub(from);
         match left_out {
             0 => String::new(),
-            some => format!("{}\n", paint.dim(format_args!("      … {} (--trace shows all)", super::count(some, "event", "events")))),
+            some => format!(
+                "{}\n",
+                paint.dim(format_args!("      … {} (--trace shows all)", super::count(some, "event", "events")))
+            ),
         }
     };
     for at in context {
@@ -62,6 +68,14 @@ pub(super) fn before(case: &CaseResult, event: Option<usize>, paint: Paint) -> S
         let _ = writeln!(out, "    {mark} {line}");
     }
     out
+}
+
+/// What a language's runtime does by itself: Go asks for the time some hundred times in one callback.
+fn is_noise(event: &Event) -> bool {
+    matches!(event, Event::Hostcall(record) if matches!(
+        record.name,
+        "clock_time_get" | "random_get" | "sched_yield" | "poll_oneoff"
+    ))
 }
 
 /// The head of the request that an event belongs to.
@@ -82,13 +96,19 @@ fn callback(case: &CaseResult, at: usize) -> Option<usize> {
 
 fn exchange(event: &Event) -> Option<ExchangeId> {
     match event {
-        Event::Input { exchange, .. } | Event::Output { exchange, .. } | Event::HostReply { exchange, .. } => Some(*exchange),
+        Event::Input { exchange, .. } | Event::Output { exchange, .. } | Event::HostReply { exchange, .. } => {
+            Some(*exchange)
+        }
         Event::ExchangeOpened(exchange) | Event::ExchangeClosed(exchange) => Some(*exchange),
         Event::CallbackEntered(entered) => entered.exchange,
         Event::Hostcall(record) => record.exchange,
         Event::CallbackLeft(left) => left.exchange,
         Event::Trap(trap) => trap.exchange,
-        Event::Step(_) | Event::ClockMoved(_) | Event::VmStarted { .. } | Event::CallAnswered { .. } | Event::Finding(_) => None,
+        Event::Step(_)
+        | Event::ClockMoved(_)
+        | Event::VmStarted { .. }
+        | Event::CallAnswered { .. }
+        | Event::Finding(_) => None,
     }
 }
 

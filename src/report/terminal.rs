@@ -69,17 +69,23 @@ impl<W: Write> Terminal<W> {
             self.out.write_all(self.line(case).as_bytes())?;
         }
         if self.options.trace {
-            self.out.write_all(whole(case).as_bytes())?;
+            // One by one: a trace may be as long as a case is allowed to make it.
+            for line in whole(case) {
+                self.out.write_all(line.as_bytes())?;
+            }
         }
         if self.options.verbosity == Verbosity::Verbose {
             self.out.write_all(logs(case).concat().as_bytes())?;
             for finding in findings::of(case) {
                 let text = format!("{}: {}", finding.id, escaped(&finding.message));
-                self.out.write_all(wrapped(&format!("finding {text}"), "    ", self.options.width.clamp(40, 120)).as_bytes())?;
+                self.out.write_all(
+                    wrapped(&format!("finding {text}"), "    ", self.options.width.clamp(40, 120)).as_bytes(),
+                )?;
             }
         }
         self.findings.add(case);
-        if let SnapshotResult::New { pending, .. } = &case.snapshot {
+        // A case that fails in words has to be mended first; its behaviour is not offered.
+        if let (SnapshotResult::New { pending, .. }, true) = (&case.snapshot, case.failures.is_empty()) {
             self.new.push(match pending {
                 Some(pending) => (format!("  {}.snap.new\n", review_name(pending)), Some(accept(pending))),
                 None => (format!("  {}: not written, because CI is set\n", label(case)), None),
@@ -100,17 +106,21 @@ impl<W: Write> Terminal<W> {
         let note = |text: &str| self.paint.dim(format_args!(" ({text})"));
         let snapshot = match &case.snapshot {
             SnapshotResult::New { pending: Some(_), .. } => note("new snapshot"),
-            SnapshotResult::New { pending: None, .. } => note("no snapshot yet"),
+            SnapshotResult::New { pending: None, .. } if case.failures.is_empty() => note("no snapshot yet"),
             SnapshotResult::Differs { .. } => note("snapshot differs"),
             SnapshotResult::Accepted { .. } => note("snapshot accepted"),
-            SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::Error(_) => String::new(),
+            SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::New { .. } | SnapshotResult::Error(_) => {
+                String::new()
+            }
         };
         let took = format!("[{:>6}]", duration(case.duration));
         let (word, took, note) = match &case.status {
             CaseStatus::Passed => (self.paint.green("PASS"), took, snapshot),
             CaseStatus::Failed => (self.paint.red("FAIL"), took, snapshot),
             CaseStatus::NotStarted => (self.paint.red("ERROR"), format!("[{:>5}]", duration(case.duration)), snapshot),
-            CaseStatus::Skipped(reason) => (self.paint.yellow("SKIP"), "[      ]".to_owned(), note(&clipped(reason, 200))),
+            CaseStatus::Skipped(reason) => {
+                (self.paint.yellow("SKIP"), "[      ]".to_owned(), note(&clipped(reason, 200)))
+            }
         };
         format!("{word} {took} {}{note}\n", label(case))
     }

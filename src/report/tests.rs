@@ -20,18 +20,27 @@ fn run(reporter: &mut dyn Reporter, cases: &[CaseResult], summary: Summary) {
 
 #[test]
 fn durations_fit_into_six_columns() {
-    for (milliseconds, text) in [(0, "<1ms"), (3, "3ms"), (999, "999ms"), (1250, "1.2s"), (59_900, "59.9s"), (61_000, "1m01s")] {
+    for (milliseconds, text) in
+        [(0, "<1ms"), (3, "3ms"), (999, "999ms"), (1250, "1.2s"), (59_900, "59.9s"), (61_000, "1m01s")]
+    {
         assert_eq!(duration(Duration::from_millis(milliseconds)), text);
     }
 }
 
 #[test]
 fn a_report_argument_names_a_format_and_a_file() {
-    let problem = |argument: &str| to_file(argument).err().map(|problem| (problem.title, problem.hint.unwrap_or_default()));
+    let problem =
+        |argument: &str| to_file(argument).err().map(|problem| (problem.title, problem.hint.unwrap_or_default()));
     let (title, hint) = problem("html=x").expect("a problem");
-    assert_eq!((title.as_str(), hint.as_str()), ("unknown report format `html`", "formats are `junit`, `github`, `text`"));
+    assert_eq!(
+        (title.as_str(), hint.as_str()),
+        ("unknown report format `html`", "formats are `junit`, `github`, `text`")
+    );
     for without in ["junit", "junit="] {
-        assert!(problem(without).is_some_and(|(title, hint)| title.contains("names no file") && hint.contains("FORMAT=FILE")));
+        assert!(
+            problem(without)
+                .is_some_and(|(title, hint)| title.contains("names no file") && hint.contains("FORMAT=FILE"))
+        );
     }
 }
 

@@ -25,6 +25,9 @@ const MOST_IDLE_TICKS: usize = 64;
 /// Events of one step; two plugins that keep calling each other would never end.
 const MOST_EVENTS: usize = 100_000;
 
+/// Failures of one step; nobody reads more.
+const MOST_FAILURES: usize = 100;
+
 /// What a step left behind for its expectations.
 #[derive(Debug, Clone)]
 pub struct StepRun {
@@ -109,6 +112,8 @@ impl<'a> Driver<'a> {
             let label = label(step, self.scenario);
             self.host.world_mut().recorder.push(|| Event::Step(StepStarted { index, label }));
             self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
+            // What the plugins asked for while they started is answered from here on.
+            self.drain();
             self.step(index, step);
             let end = self.events();
             self.steps[index].range.end = end;
@@ -172,6 +177,9 @@ impl<'a> Driver<'a> {
             Protocol::H2 => "HTTP/2",
         };
         let exchange = self.host.open(ConnectionInfo { protocol });
+        if matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
+            self.host.upstream_is_unreachable(exchange);
+        }
         self.steps[index].exchange = Some(exchange);
         self.flights.insert(exchange, Flight { request, step: index, answered: false });
         for part in message::request(request, self.scenario.protocol, self.variant) {
@@ -204,12 +212,27 @@ impl<'a> Driver<'a> {
                 _ => return,
             }
         }
+        self.cut_off();
+    }
+
+    /// Says that what the plugins do does not end, or is more than anybody waits for.
+    fn cut_off(&mut self) {
+        self.host.world_mut().finding(
+            "endless-events",
+            None,
+            "100,000 timers and answers in one step: the rest did not happen here; let less time pass, tick less \
+             often, or don't answer every call with the next one",
+        );
     }
 
     fn advance(&mut self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let until = self.now().saturating_add(nanos);
-        for _ in 0..MOST_EVENTS {
+        for count in 0..=MOST_EVENTS {
+            if count == MOST_EVENTS {
+                self.cut_off();
+                break;
+            }
             let next = self.due.keys().next().map(|(at, _)| *at).filter(|at| *at <= until);
             let tick = self.host.next_tick().filter(|at| *at <= until);
             match (next, tick) {
@@ -322,9 +345,8 @@ impl<'a> Driver<'a> {
             let at = self.events();
             let span = self.case.steps.get(step).map(|s| s.span.clone());
             let failure = super::verdict::unplanned_call(request, span, at);
-            match self.steps.get_mut(step) {
-                Some(step) => step.failures.push(failure),
-                None => {}
+            if let Some(step) = self.steps.get_mut(step).filter(|step| step.failures.len() < MOST_FAILURES) {
+                step.failures.push(failure);
             }
             let now = self.now();
             self.schedule(now, Due::Answer(call, CallResult::Refused));
@@ -364,7 +386,7 @@ impl<'a> Driver<'a> {
         for (exchange, step) in open {
             let paused = self.host.paused_at(exchange);
             let asked = |expect: &Option<crate::scenario::Expect>| {
-                expect.as_ref().is_some_and(|e| e.stuck.as_ref().is_some_and(|s| s.value))
+                expect.as_ref().is_some_and(|e| e.stuck.is_some())
             };
             let expected = asked(&self.case.expect) || self.case.steps.get(step).is_some_and(|s| asked(&s.expect));
             let at = self.events();
@@ -384,8 +406,11 @@ impl<'a> Driver<'a> {
                 );
             }
             let span = self.case.steps.get(step).map(|s| s.span.clone());
+            let end = self.events();
             if let Some(run) = self.steps.get_mut(step) {
                 run.stuck = true;
+                // With the finding, so that it can be expected.
+                run.range.end = end;
                 if !expected {
                     run.failures.push(super::verdict::stuck(paused, &names, span, at));
                 }

@@ -13,12 +13,22 @@ type Slot = Arc<OnceLock<Result<Arc<LoadedPlugin>, Arc<PluginError>>>>;
 pub struct Plugins {
     engine: Engine,
     loaded: Mutex<HashMap<(PathBuf, &'static str), Slot>>,
+    on_large: Box<dyn Fn(&Path, u64) + Send + Sync>,
 }
+
+/// Compiling a module of this size takes long enough for a word to the user.
+const LARGE: u64 = 8 << 20;
 
 impl Plugins {
     /// None yet.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, loaded: Mutex::default() }
+        Self { engine, loaded: Mutex::default(), on_large: Box::new(|_, _| {}) }
+    }
+
+    /// Calls `tell` with path and size before a large module is loaded.
+    pub fn telling(mut self, tell: impl Fn(&Path, u64) + Send + Sync + 'static) -> Self {
+        self.on_large = Box::new(tell);
+        self
     }
 
     /// The module of a file. Two threads that ask for the same one wait for one compilation.
@@ -28,6 +38,12 @@ impl Plugins {
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             loaded.entry(key).or_default().clone()
         };
-        slot.get_or_init(|| LoadedPlugin::load(&self.engine, path, profile).map(Arc::new).map_err(Arc::new)).clone()
+        slot.get_or_init(|| {
+            if let Some(size) = std::fs::metadata(path).ok().map(|m| m.len()).filter(|size| *size >= LARGE) {
+                (self.on_large)(path, size);
+            }
+            LoadedPlugin::load(&self.engine, path, profile).map(Arc::new).map_err(Arc::new)
+        })
+        .clone()
     }
 }

@@ -17,9 +17,9 @@ pub fn expects_start_failure(expect: &Expect) -> bool {
 /// A plugin that did not start.
 pub fn start_failure(error: &StartError, span: Option<Span>) -> Failure {
     let hint = match error {
-        StartError::Configure => "the log lines above say what the plugin did not like; to test this, expect \
+        StartError::Configure => "the logs of this case say what the plugin did not like; to test this, expect \
                                   `actions: { configure: false }`",
-        StartError::VmStart => "the log lines above say why; to test this, expect `actions: { vm_start: false }`",
+        StartError::VmStart => "the logs of this case say why; to test this, expect `actions: { vm_start: false }`",
         StartError::Trapped(Entry::Start(_)) => {
             "only few hostcalls are allowed before the contexts exist: move the work to proxy_on_vm_start or \
              proxy_on_configure"

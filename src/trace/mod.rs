@@ -273,7 +273,7 @@ pub enum CallAnswer {
 }
 
 /// Something legal that will bite: shown with every run, failing nothing by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// The stable id: `body-callback-not-enabled`.
     pub id: &'static str,

@@ -1,6 +1,7 @@
 //! The recorder: keeps events, or doesn't.
 
 use super::{Event, Finding};
+use std::collections::HashSet;
 
 /// Whether events are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +18,19 @@ pub struct Recorder {
     recording: Recording,
     events: Vec<Event>,
     bytes: usize,
+    /// Findings that were kept.
+    found: HashSet<Finding>,
 }
 
 impl Recorder {
     /// What one trace may hold, in bytes, roughly: a plugin that logs without end has to be stopped.
     pub const LIMIT: usize = 256 << 20;
     /// What an event is counted as, beside the bytes in it.
-    const PER_EVENT: usize = 256;
+    const PER_EVENT: usize = 512;
 
     /// An empty recorder.
     pub fn new(recording: Recording) -> Self {
-        Self { recording, events: Vec::new(), bytes: 0 }
+        Self { recording, events: Vec::new(), bytes: 0, found: HashSet::new() }
     }
 
     /// Whether events are kept, for callers that would have to copy to build one.
@@ -50,11 +53,11 @@ impl Recorder {
 
     /// Keeps a finding, once for each id, plugin and message.
     pub fn finding(&mut self, finding: Finding) {
-        if self.is_on() {
-            let event = Event::Finding(finding);
-            if !self.events.contains(&event) {
-                self.events.push(event);
-            }
+        if self.is_on() && !self.found.contains(&finding) {
+            // The next hostcall sees that the trace is full.
+            self.charge(2 * finding.message.len());
+            self.events.push(Event::Finding(finding.clone()));
+            self.found.insert(finding);
         }
     }
 

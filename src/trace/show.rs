@@ -8,7 +8,9 @@ mod text;
 
 pub use text::{bytes, clipped, escaped};
 
-use super::{CallAnswer, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, Peer, Value};
+use super::{
+    CallAnswer, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, Peer, Value,
+};
 use crate::abi::pairs::Pair;
 use crate::abi::{Action, ExchangeId, PluginIndex, Returns, property_path};
 use crate::message::Part;
@@ -18,6 +20,9 @@ use std::fmt::Write as _;
 /// How many entries of a header map are shown.
 const MOST_PAIRS: usize = 40;
 
+/// The arguments of WASI's functions that mean something outside of the guest's memory.
+const WASI_ARGS: &[&str] = &["fd", "id", "code", "len", "flags"];
+
 /// An event as one line, hostcalls indented below their callback; `None` for what needs no line of its own.
 pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option<String> {
     let name = |plugin: PluginIndex| clipped(names(plugin), 60);
@@ -25,9 +30,13 @@ pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option
         Event::Step(step) => format!("step {}: {}", step.index + 1, clipped(&step.label, 200)),
         Event::ClockMoved(ns) => format!("clock at {}", since_start(*ns)),
         Event::VmStarted { plugin, rebuilt: false } => format!("[{}] vm started", name(*plugin)),
-        Event::VmStarted { plugin, rebuilt: true } => format!("[{}] vm started in place of the one that trapped", name(*plugin)),
+        Event::VmStarted { plugin, rebuilt: true } => {
+            format!("[{}] vm started in place of the one that trapped", name(*plugin))
+        }
         Event::ExchangeOpened(exchange) => format!("exchange {exchange} opened"),
-        Event::Input { exchange, from, part } => format!("{}{} -> {}", number(*exchange), peer(*from), self::part(part)),
+        Event::Input { exchange, from, part } => {
+            format!("{}{} -> {}", number(*exchange), peer(*from), self::part(part))
+        }
         Event::CallbackEntered(entered) => callback(entered, &name(entered.plugin)),
         Event::Hostcall(record) => hostcall(record),
         Event::CallbackLeft(left) => {
@@ -143,7 +152,10 @@ fn hostcall(record: &HostcallRecord) -> String {
         Value::Bytes(path) if is_path(name) => format!("\"{}\"", clipped(&property_path::dotted(path), 200)),
         _ => argument(name, value),
     };
-    let args: Vec<String> = record.args.iter().map(shown).collect();
+    // WASI's functions take addresses; what was written there is only in the effect.
+    let is_wasi = !record.name.starts_with("proxy_");
+    let is_shown = |(name, _): &&(&'static str, Value)| !is_wasi || WASI_ARGS.contains(name);
+    let args: Vec<String> = record.args.iter().filter(is_shown).map(shown).collect();
     let mut line = format!("  {}({})", record.name, args.join(", "));
     match record.result {
         HostcallResult::Status(status) => line.extend([" = ", status.name()]),
@@ -154,8 +166,6 @@ fn hostcall(record: &HostcallRecord) -> String {
     for (name, value) in &record.returned {
         let _ = write!(line, " {}", argument(name, value));
     }
-    // WASI's functions take addresses; what was written is only in the effect.
-    let is_wasi = !record.name.starts_with("proxy_");
     for effect in record.effects.iter().filter(|_| is_wasi) {
         if let Effect::Log { level, message } = effect {
             let _ = write!(line, " ({level}: {})", text::bytes(message));

@@ -21,3 +21,14 @@ pub enum Value {
     /// A header map that could not be decoded, and why.
     BadPairs(String),
 }
+
+impl Value {
+    /// Bytes of memory that it keeps, beside its own few.
+    pub fn kept(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Pairs(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len() + 64).sum(),
+            _ => 0,
+        }
+    }
+}

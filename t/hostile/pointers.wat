@@ -67,7 +67,7 @@
     (call $say (call $log (i32.const 2) (local.get $bad) (i32.const 4)) (i32.const 1024) (i32.const 5))
     (call $say (call $get_property (local.get $bad) (i32.const 4) (i32.const 0) (i32.const 4)) (i32.const 1072) (i32.const 14))
     (call $say (call $set_property (i32.const 64) (i32.const 1) (local.get $bad) (i32.const 4)) (i32.const 1120) (i32.const 14))
-    (call $say (call $get_buffer_bytes (i32.const 7) (i32.const 0) (i32.const 4) (local.get $bad) (local.get $bad)) (i32.const 1168) (i32.const 18))
+    (call $say (call $get_buffer_bytes (i32.const 0) (i32.const 0) (i32.const 4) (local.get $bad) (local.get $bad)) (i32.const 1168) (i32.const 18))
     (call $say (call $get_buffer_status (i32.const 6) (local.get $bad) (local.get $bad)) (i32.const 1216) (i32.const 19))
     (call $say (call $set_buffer_bytes (i32.const 0) (i32.const 0) (i32.const 0) (local.get $bad) (i32.const 4)) (i32.const 1264) (i32.const 18))
     (call $say (call $get_header_map_size (i32.const 0) (local.get $bad)) (i32.const 1312) (i32.const 21))

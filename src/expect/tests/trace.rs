@@ -5,7 +5,8 @@ use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status}
 use crate::expect::Judged;
 use crate::message::{Headers, Part};
 use crate::trace::{
-    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, Peer, Trap, TrapKind,
+    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, Peer, Trap,
+    TrapKind,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -114,7 +115,13 @@ impl Trace {
     pub fn entered(self, callback: Callback) -> Self {
         let callback = Entry::Callback(callback);
         let (plugin, context, exchange) = (PluginIndex(0), ContextId(2), Some(EXCHANGE));
-        self.event(Event::CallbackEntered(CallbackEntered { plugin, callback, context, exchange, args: CallbackArgs::default() }))
+        self.event(Event::CallbackEntered(CallbackEntered {
+            plugin,
+            callback,
+            context,
+            exchange,
+            args: CallbackArgs::default(),
+        }))
     }
 
     pub fn left(self, plugin: usize, callback: Callback, result: u32) -> Self {

@@ -16,7 +16,9 @@ fn a_trap_that_is_expected() {
     holds("trap: { message: { contains: unreachable } }", &trace);
     let failed = failure("trap: { in: response_headers }", &trace);
     assert_eq!(failed.title, "no plugin trapped in on_response_headers");
-    assert!(failed.actual.is_some_and(|actual| actual.starts_with("`hello` trapped in on_request_headers: panicked at")));
+    assert!(
+        failed.actual.is_some_and(|actual| actual.starts_with("`hello` trapped in on_request_headers: panicked at"))
+    );
     let failed = failure("trap: { message: { contains: overflow } }", &Trace::new());
     assert_eq!(failed.title, "no plugin trapped, expected a trap with text with \"overflow\" in it");
     assert_eq!(failed.actual.as_deref(), Some("no trap"));
@@ -36,7 +38,9 @@ fn the_title_is_what_the_plugin_said_last() {
     assert_eq!(title(None), "the plugin trapped in on_request_headers: wasm trap: unreachable");
     let expected = "the plugin trapped in on_request_headers: panicked: called `Result::unwrap()` on an `Err` value: FromUtf8Error { .. }";
     assert_eq!(title(Some(UTF8)), expected);
-    assert!(title(Some("an error\npanicked at 'boom', src/lib.rs:3:5")).ends_with(": panicked at 'boom', src/lib.rs:3:5"));
+    assert!(
+        title(Some("an error\npanicked at 'boom', src/lib.rs:3:5")).ends_with(": panicked at 'boom', src/lib.rs:3:5")
+    );
     assert!(title(Some("panic: \nboom\n\ngoroutine \n1\n [running]:")).ends_with(": panic: boom"));
     assert!(title(Some("panic: boom\n\ngoroutine 1 [running]:")).ends_with(": panic: boom"));
     assert!(title(Some("abort: oh in a.ts(1:2)")).ends_with(": abort: oh in a.ts(1:2)"));
@@ -51,7 +55,10 @@ fn hints_for_what_happens_often() {
     assert!(hint(trap("unreachable", Some(UTF8)), Trace::new()).contains("get_http_request_header_bytes"));
     let status = || trap("unreachable", Some("panicked at src/hostcalls.rs:9:1:\nunexpected status: 2"));
     let before = || Trace::new().refused("proxy_old", Status::BadArgument).entered(Callback::OnRequestHeaders);
-    let asked = hint(status(), before().refused("proxy_get_property", Status::BadArgument).refused("proxy_x", Status::NotFound));
+    let asked = hint(
+        status(),
+        before().refused("proxy_get_property", Status::BadArgument).refused("proxy_x", Status::NotFound),
+    );
     assert!(asked.starts_with("proxy_get_property returned bad_argument (2), and the SDK panics"), "{asked}");
     assert_eq!(hint(status(), before()), "status 2 is bad_argument; no hostcall of this callback returned it");
     let borrowed = || trap("unreachable", Some("panicked at src/dispatcher.rs:1:2:\nalready borrowed: BorrowMutError"));
@@ -60,5 +67,7 @@ fn hints_for_what_happens_often() {
     assert_eq!(said(borrowed(), Trace::new()).hint, None);
     let main = Trap { callback: Entry::Start("_start"), ..trap("proc_exit(0)", None) };
     assert!(hint(main, Trace::new()).contains("c-shared"));
-    assert!(hint(trap("proc_exit(2)", Some("panic: boom\n\ngoroutine 1 [running]:")), Trace::new()).contains("recover"));
+    assert!(
+        hint(trap("proc_exit(2)", Some("panic: boom\n\ngoroutine 1 [running]:")), Trace::new()).contains("recover")
+    );
 }

@@ -59,8 +59,11 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
                 _ => Err(Status::NotFound),
             }
         }
-        BufferType::DownstreamData | BufferType::UpstreamData => Ok(Content::ClosedBody),
-        BufferType::GrpcCallMessage | BufferType::ForeignFunctionArguments => Err(Status::NotFound),
+        // Envoy 1.40: also those of TCP, gRPC and foreign functions, of which there are none here.
+        BufferType::DownstreamData
+        | BufferType::UpstreamData
+        | BufferType::GrpcCallMessage
+        | BufferType::ForeignFunctionArguments => Ok(Content::ClosedBody),
     }
 }
 
@@ -121,8 +124,11 @@ fn set(cx: &mut Cx, buffer: BufferType, start: u32, size: u32, data: &[u8]) -> R
     };
     let in_the_middle = cx.state.world.profile.splice_in_the_middle;
     let Some(stage) = stage(cx, direction) else { return Err(Status::NotFound) };
+    // What lies behind the splice is moved.
+    let moved = stage.buffer.len().saturating_sub(start as usize);
     splice(&mut stage.buffer, start, size, data, in_the_middle)?;
     let length = stage.buffer.len();
+    cx.work(moved);
     cx.effect(|| Effect::Buffer {
         buffer,
         change: BufferChange { start, size, data: Bytes::copy_from_slice(data), length },
@@ -163,13 +169,11 @@ pub fn splice(
 }
 
 fn get_configuration(cx: &mut Cx) -> Result<Bytes, Status> {
-    let buffer = match cx.state.current.entry {
-        Entry::Callback(Callback::OnVmStart) => BufferType::VmConfiguration,
-        _ => BufferType::PluginConfiguration,
-    };
-    match find(cx, buffer) {
-        Ok(Content::Shared(bytes)) => Ok(bytes),
-        _ => Ok(Bytes::new()),
+    // Envoy 1.40: the plugin's in on_configure, the VM's anywhere else.
+    let root = cx.state.acting_root().and_then(|root| cx.state.roots.get(&root));
+    match (cx.state.current.entry, root) {
+        (Entry::Callback(Callback::OnConfigure), Some(root)) => Ok(root.config.clone()),
+        _ => Ok(cx.state.vm_config.clone()),
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::row::{Cx, PairsArg, hostcall_rows};
 use crate::abi::{AbiVersion, Callback, MapType, Status, pairs};
-use crate::host::exchange::Exchange;
-use crate::host::state::StreamRef;
+use crate::host::state::{StreamRef, VmState};
+use crate::host::world::World;
 use crate::message::{Direction, Headers};
 use crate::trace::{Effect, Entry, MapChange};
 use bytes::Bytes;
@@ -85,21 +85,28 @@ fn stream_access(cx: &Cx, direction: Direction, trailers: bool) -> Access {
     }
 }
 
-/// The map itself, whatever its access.
+/// What it costs to look at one entry of a map.
+const WORK_PER_HEADER: usize = 32;
+
+/// The map itself, whatever its access. Whoever asks for it goes through it, and pays for that.
 fn find<'a>(cx: &'a mut Cx, map: MapType) -> Option<&'a mut Headers> {
-    let stream = cx.state.acting_stream();
-    let world = &mut cx.state.world;
-    let mut exchange = |world: &'a mut crate::host::world::World| -> Option<&'a mut Exchange> {
-        world.exchanges.get_mut(&stream?.exchange)
-    };
+    let headers = entries(cx.state, map)?;
+    *cx.work = cx.work.saturating_add(headers.len() * WORK_PER_HEADER);
+    Some(headers)
+}
+
+fn entries(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
+    let stream = state.acting_stream();
+    let World { answer, exchanges, .. } = &mut *state.world;
+    let exchange = stream.and_then(|stream| exchanges.get_mut(&stream.exchange));
     match map {
-        MapType::HttpCallResponseHeaders => Some(&mut world.answer.as_mut()?.headers),
-        MapType::HttpCallResponseTrailers => Some(&mut world.answer.as_mut()?.trailers),
+        MapType::HttpCallResponseHeaders => Some(&mut answer.as_mut()?.headers),
+        MapType::HttpCallResponseTrailers => Some(&mut answer.as_mut()?.trailers),
         MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => None,
-        MapType::HttpRequestHeaders => Some(&mut exchange(world)?.request.headers),
-        MapType::HttpResponseHeaders => Some(&mut exchange(world)?.response.headers),
-        MapType::HttpRequestTrailers => exchange(world)?.request.trailers.as_mut(),
-        MapType::HttpResponseTrailers => exchange(world)?.response.trailers.as_mut(),
+        MapType::HttpRequestHeaders => Some(&mut exchange?.request.headers),
+        MapType::HttpResponseHeaders => Some(&mut exchange?.response.headers),
+        MapType::HttpRequestTrailers => exchange?.request.trailers.as_mut(),
+        MapType::HttpResponseTrailers => exchange?.response.trailers.as_mut(),
     }
 }
 
@@ -197,7 +204,10 @@ fn name(cx: &Cx, map: MapType, key: &[u8]) -> Bytes {
 
 fn set_pairs(cx: &mut Cx, map: MapType, pairs: PairsArg) -> Result<(), Status> {
     let pairs = decoded(cx, pairs)?;
-    let lowered: Headers = pairs.iter().map(|(k, v)| (name(cx, map, k), v.clone())).collect();
+    let mut lowered = Headers::new();
+    for (key, value) in &pairs {
+        append(cx, &mut lowered, name(cx, map, key), value.clone());
+    }
     *writable(cx, map)? = lowered;
     cx.effect(|| Effect::Map { map, change: MapChange::Set(pairs) });
     Ok(())
@@ -224,15 +234,21 @@ pub fn decoded(cx: &mut Cx, pairs: PairsArg) -> Result<Vec<pairs::Pair>, Status>
 
 fn add(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
     let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
-    let joins = cx.state.world.profile.single_value_headers.iter().any(|single| single.as_bytes() == key);
-    let headers = writable(cx, map)?;
-    if joins {
-        headers.join(key.clone(), value.clone());
-    } else {
-        headers.append(key.clone(), value.clone());
-    }
+    let mut headers = std::mem::take(writable(cx, map)?);
+    append(cx, &mut headers, key.clone(), value.clone());
+    *writable(cx, map)? = headers;
     cx.effect(|| Effect::Map { map, change: MapChange::Add(key, value) });
     Ok(())
+}
+
+/// Adds an entry, or to the value of a header that can be there only once.
+fn append(cx: &mut Cx, headers: &mut Headers, key: Bytes, value: Bytes) {
+    if cx.state.world.profile.single_value_headers.iter().any(|single| single.as_bytes() == key) {
+        let length = headers.join(key, value);
+        cx.work(length);
+    } else {
+        headers.append(key, value);
+    }
 }
 
 fn replace(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {

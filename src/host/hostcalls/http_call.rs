@@ -13,7 +13,7 @@ hostcall_rows! {
     /// Starts an HTTP request to an upstream that the host knows.
     proxy_http_call [V0_1_0 V0_2_0 V0_2_1] {
         slice upstream_name, pairs headers, slice body, pairs trailers, word timeout_milliseconds: u32
-    } -> { word call_id } = http_call;
+    } -> { token call_id } = http_call;
 }
 
 fn http_call(
@@ -33,6 +33,9 @@ fn http_call(
         return Err(Status::BadArgument);
     }
     let world = &mut cx.state.world;
+    if upstream.is_empty() {
+        return Err(Status::BadArgument);
+    }
     if let Some(at) = world.unknown_upstreams.iter().position(|name| name == upstream) {
         world.unknown_upstreams.remove(at);
         return Err(Status::BadArgument);

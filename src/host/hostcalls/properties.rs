@@ -9,6 +9,7 @@ use crate::host::store::properties::Property;
 use crate::message::{Direction, Headers};
 use crate::trace::{Effect, Entry};
 use bytes::Bytes;
+use std::collections::HashMap;
 
 hostcall_rows! {
     /// The value at a path.
@@ -17,17 +18,29 @@ hostcall_rows! {
     proxy_set_property [V0_1_0 V0_2_0 V0_2_1] { slice path, slice value } -> {} = set;
 }
 
+/// What it costs to look at one entry of a list.
+const WORK_PER_ENTRY: usize = 32;
+
 fn get(cx: &mut Cx, path: &[u8]) -> Result<Bytes, Status> {
     let profile = cx.state.world.profile;
+    cx.work(entries_of_stream(cx) * WORK_PER_ENTRY);
     match given(cx, path).or_else(|| of_plugin(cx, path)) {
         Some(found) => found.encode(profile),
         None => of_stream(cx, path)?.encode(profile),
     }
 }
 
+/// What a look-up may have to go through.
+fn entries_of_stream(cx: &Cx) -> usize {
+    let stream = cx.state.acting_stream();
+    let exchange = stream.and_then(|stream| cx.state.world.exchanges.get(&stream.exchange));
+    exchange.map_or(0, |e| e.request.headers.len() + e.response.headers.len() + e.properties.len())
+}
+
 fn set(cx: &mut Cx, path: &[u8], value: &[u8]) -> Result<(), Status> {
     let stream = cx.state.acting_stream().ok_or(Status::NotFound)?;
     let exchange = cx.state.world.exchanges.get_mut(&stream.exchange).ok_or(Status::NotFound)?;
+    *cx.work += exchange.properties.len() * WORK_PER_ENTRY;
     let (key, value) = (Bytes::copy_from_slice(path), Bytes::copy_from_slice(value));
     match exchange.properties.iter_mut().find(|(k, _)| *k == key) {
         Some(entry) => entry.1 = value.clone(),
@@ -44,6 +57,10 @@ fn given(cx: &Cx, path: &[u8]) -> Option<Property> {
         return None;
     }
     let segments: Vec<&[u8]> = property_path::segments(path).collect();
+    // Envoy 1.40: in on_tick and in other callbacks of a root nothing is known of any stream.
+    if cx.state.acting_stream().is_none() && segments.first().is_some_and(|first| OF_STREAMS.contains(first)) {
+        return None;
+    }
     // A scenario that gives an address gives the port with it.
     if let [side @ (b"source" | b"destination" | b"upstream"), b"port"] = segments.as_slice() {
         let side = String::from_utf8_lossy(side);
@@ -64,13 +81,29 @@ fn given(cx: &Cx, path: &[u8]) -> Option<Property> {
     })
 }
 
+/// What only streams have.
+const OF_STREAMS: [&[u8]; 9] = [
+    b"request",
+    b"response",
+    b"connection",
+    b"connection_id",
+    b"source",
+    b"destination",
+    b"upstream",
+    b"filter_state",
+    b"upstream_filter_state",
+];
+
 fn of_plugin(cx: &Cx, path: &[u8]) -> Option<Property> {
     let root = cx.state.roots.get(&cx.state.acting_root()?)?;
-    let bytes = match path.strip_suffix(b"\0").unwrap_or(path) {
+    let path = path.strip_suffix(b"\0").unwrap_or(path);
+    let bytes = match path {
         b"plugin_name" => root.name.clone(),
         b"plugin_root_id" => root.root_id.clone(),
         // Scenarios give no VM ids.
         b"plugin_vm_id" => Bytes::new(),
+        // Envoy 1.40: a protobuf message, which is empty where nothing is configured. Root contexts have it, too.
+        b"xds\0node" => Bytes::new(),
         _ => return None,
     };
     Some(Property::Bytes(bytes))
@@ -90,19 +123,27 @@ fn of_stream(cx: &Cx, path: &[u8]) -> Result<Property, Status> {
     // Envoy 1.40: an attribute that is an object has no bytes.
     const OBJECTS: [&[u8]; 7] =
         [b"request", b"response", b"connection", b"source", b"destination", b"upstream", b"filter_state"];
-    if rest.is_empty() && OBJECTS.contains(&first) {
+    let without_bytes = match rest.as_slice() {
+        [] => OBJECTS.contains(&first) || (first == b"upstream_filter_state" && exchange.upstream_answered),
+        [b"upstream_host_metadata" | b"upstream_host_locality_metadata"] => first == b"xds" && exchange.upstream_answered,
+        _ => false,
+    };
+    if without_bytes {
         return Err(Status::SerializationFailure);
     }
     // Envoy 1.40: what follows from the request's headers is there while the map is, and in on_log.
     let shown = in_log || exchange.stage(stream.filter, Direction::Request).is_some_and(|s| s.headers_open);
     let found = match first {
         b"request" => request(cx, exchange, &rest, shown, in_log),
-        b"response" => response(exchange, &rest),
+        b"response" => response(exchange, &rest, in_log),
         b"connection" => connection(exchange, &rest),
         b"connection_id" if rest.is_empty() => Some(Property::Int(i64::from(exchange.id.0) - 1)),
         b"source" => endpoint(&rest, "127.0.0.1", 50000),
         b"destination" => endpoint(&rest, "127.0.0.1", 10000),
-        b"upstream" if exchange.upstream_answered => endpoint(&rest, "127.0.0.1", 8080),
+        b"upstream" => upstream(exchange, &rest),
+        b"xds" => xds(&rest),
+        // Envoy 1.40: the dynamic metadata, a message without a field.
+        b"metadata" if rest.is_empty() => Some(Property::Bytes(Bytes::new())),
         b"filter_state" => match rest.as_slice() {
             [name] => name.strip_prefix(b"wasm.").and_then(|name| set_by_plugin(exchange, name)),
             _ => None,
@@ -156,13 +197,16 @@ fn request(cx: &Cx, exchange: &Exchange, rest: &[&[u8]], shown: bool, in_log: bo
     }
 }
 
-fn response(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
+fn response(exchange: &Exchange, rest: &[&[u8]], in_log: bool) -> Option<Property> {
     let headers = Some(&exchange.response.headers).filter(|_| exchange.response.arrived);
     match rest {
         [b"code"] => {
             let code = headers?.get(b":status").and_then(|s| std::str::from_utf8(s).ok()?.parse().ok());
             Some(Property::Int(code.unwrap_or(0)))
         }
+        [b"grpc_status"] => Some(Property::Int(grpc_status(exchange, headers?))),
+        // What the upstream took: scripted upstreams take no time of their own.
+        [b"backend_latency"] if in_log && exchange.upstream_answered => Some(Property::Int(0)),
         [b"code_details"] => headers.map(|_| Property::Bytes(exchange.details.clone())),
         [b"headers"] => Some(headers.map_or(Property::Map(Vec::new()), map)),
         [b"headers", name] => joined(headers?, name),
@@ -174,6 +218,54 @@ fn response(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
             let head = headers.map_or(0, Headers::byte_size);
             Some(Property::Int((exchange.response.body_bytes as usize + head) as i64))
         }
+        _ => None,
+    }
+}
+
+/// Envoy makes one out of the HTTP status where the response carries none (1.40: 2, unknown, for a plain 200).
+fn grpc_status(exchange: &Exchange, headers: &Headers) -> i64 {
+    let number = |value: &Bytes| std::str::from_utf8(value).ok()?.parse::<i64>().ok();
+    let trailers = exchange.response.trailers.as_ref();
+    let carried = trailers.and_then(|t| t.get(b"grpc-status")).or_else(|| headers.get(b"grpc-status"));
+    if let Some(status) = carried.and_then(number) {
+        return status;
+    }
+    // https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+    match headers.get(b":status").and_then(number) {
+        Some(400) => 13,
+        Some(401) => 16,
+        Some(403) => 7,
+        Some(404) => 12,
+        Some(429 | 502 | 503 | 504) => 14,
+        _ => 2,
+    }
+}
+
+/// Envoy 1.40: most of it is known when the upstream has answered.
+fn upstream(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
+    let answered = exchange.upstream_answered;
+    match rest {
+        [b"num_endpoints"] => Some(Property::Int(1)),
+        [b"request_attempt_count"] => Some(Property::Int(i64::from(answered))),
+        _ if !answered => None,
+        [b"local_address"] => Some(Property::text("127.0.0.1:50001")),
+        [b"transport_failure_reason" | b"locality"] => Some(Property::Bytes(Bytes::new())),
+        [b"cx_pool_ready_duration"] => Some(Property::Int(0)),
+        _ => endpoint(rest, "127.0.0.1", 8080),
+    }
+}
+
+/// What Envoy was configured with. The names are those of no configuration in particular: a scenario that needs
+/// others gives them as `properties`.
+fn xds(rest: &[&[u8]]) -> Option<Property> {
+    match rest {
+        [b"cluster_name"] => Some(Property::text("cluster")),
+        [b"route_name"] => Some(Property::text("route")),
+        [b"virtual_host_name"] => Some(Property::text("virtual_host")),
+        [b"listener_direction"] => Some(Property::Int(0)),
+        // Envoy 1.40: protobuf messages without a field, and an unnamed filter chain.
+        [b"cluster_metadata" | b"route_metadata" | b"virtual_host_metadata" | b"listener_metadata"]
+        | [b"filter_chain_name"] => Some(Property::Bytes(Bytes::new())),
         _ => None,
     }
 }
@@ -208,13 +300,16 @@ fn query_at(path: &[u8]) -> Option<usize> {
 
 /// A map of headers, each name once. Envoy's order is that of a hash table; here it is that of the message.
 fn map(headers: &Headers) -> Property {
-    let mut entries: Vec<(Bytes, Property)> = Vec::new();
-    for (name, _) in headers.iter() {
-        if !entries.iter().any(|(known, _)| known == name)
-            && let Some(value) = joined(headers, name)
-        {
-            entries.push((name.clone(), value));
+    // One pass: a plugin can add thousands of headers and ask for the map again and again.
+    let mut places: HashMap<&Bytes, usize> = HashMap::new();
+    let mut entries: Vec<(Bytes, Vec<&[u8]>)> = Vec::new();
+    for (name, value) in headers.iter() {
+        let place = *places.entry(name).or_insert(entries.len());
+        match entries.get_mut(place) {
+            Some((_, values)) => values.push(value),
+            None => entries.push((name.clone(), vec![value])),
         }
     }
-    Property::Map(entries)
+    let joined = |(name, values): (Bytes, Vec<&[u8]>)| (name, Property::Bytes(values.join(&b","[..]).into()));
+    Property::Map(entries.into_iter().map(joined).collect())
 }

@@ -7,7 +7,8 @@
 //!
 //! Kinds of argument: `word` is one i32, `long` one i64, `slice` a pointer and a length, `pairs` a slice that
 //! holds a header map. Kinds of result: `word` and `long` are pointers to 4 and 8 bytes, `bytes` is a pointer to
-//! a pointer and a pointer to a size, filled through the guest's allocator.
+//! a pointer and a pointer to a size, filled through the guest's allocator. A `token` is a word that the host sets to
+//! 0 before it acts, so that nothing is done where its pointer is bad (Envoy 1.40: calls).
 //!
 //! The order of checks is that of the C++ host (abi.md 3.1): enums, then slices, then the operation, then the
 //! out pointers.
@@ -159,6 +160,22 @@ macro_rules! enum_words {
 }
 enum_words! { LogLevel BufferType MapType StreamType MetricType }
 
+/// An enum that the host looks at after the slices, not before them: the handler does it.
+#[derive(Debug, Clone, Copy)]
+pub struct Late<T>(pub Result<T, u32>);
+
+impl<T: Word> Word for Late<T> {
+    fn from_word(word: u32) -> Result<Self, Status> {
+        Ok(Self(T::from_word(word).map_err(|_| word)))
+    }
+    fn value(self) -> Value {
+        match self.0 {
+            Ok(value) => value.value(),
+            Err(word) => Value::U32(word),
+        }
+    }
+}
+
 macro_rules! id_words {
     ($($name:ident)*) => {$(
         impl Word for $name {
@@ -197,9 +214,17 @@ pub struct Cx<'a> {
     pub state: &'a mut VmState,
     /// What the call did so far.
     pub effects: &'a mut Vec<Effect>,
+    /// What the call costs beside the bytes that it is given and gives.
+    pub work: &'a mut usize,
 }
 
 impl Cx<'_> {
+    /// Charges for work that grows with what the host holds, about one for each nanosecond: without it a guest
+    /// with little fuel could keep the host busy for hours.
+    pub fn work(&mut self, amount: usize) {
+        *self.work = self.work.saturating_add(amount);
+    }
+
     /// Records an effect, if anything is recorded.
     pub fn effect(&mut self, make: impl FnOnce() -> Effect) {
         if self.state.world.recorder.is_on() {
@@ -287,6 +312,9 @@ macro_rules! row_params {
     ([$($done:tt)*] {} { word $name:ident $(, $($rest:tt)*)? }) => {
         $crate::host::hostcalls::row::row_params!([$($done)* $crate::host::hostcalls::row::param!($name OutWord),] {} { $($($rest)*)? })
     };
+    ([$($done:tt)*] {} { token $name:ident $(, $($rest:tt)*)? }) => {
+        $crate::host::hostcalls::row::row_params!([$($done)* $crate::host::hostcalls::row::param!($name OutWord),] {} { $($($rest)*)? })
+    };
     ([$($done:tt)*] {} { long $name:ident $(, $($rest:tt)*)? }) => {
         $crate::host::hostcalls::row::row_params!([$($done)* $crate::host::hostcalls::row::param!($name OutLong),] {} { $($($rest)*)? })
     };
@@ -345,6 +373,13 @@ macro_rules! row_link {
     };
     (@take $l:ident $m:ident $s:ident $n:ident $h:path [$p:ident $($pool:ident)*]
      (params $($params:tt)*) $words:tt $slices:tt (outs $($outs:tt)*)
+     {} { token $name:ident $(, $($rest:tt)*)? }) => {
+        $crate::host::hostcalls::row::row_link!(@take $l $m $s $n $h [$($pool)*]
+            (params $($params)* [$p i32]) $words $slices (outs $($outs)* [token $name $p])
+            {} { $($($rest)*)? })
+    };
+    (@take $l:ident $m:ident $s:ident $n:ident $h:path [$p:ident $($pool:ident)*]
+     (params $($params:tt)*) $words:tt $slices:tt (outs $($outs:tt)*)
      {} { long $name:ident $(, $($rest:tt)*)? }) => {
         $crate::host::hostcalls::row::row_link!(@take $l $m $s $n $h [$($pool)*]
             (params $($params)* [$p i32]) $words $slices (outs $($outs)* [write_long $name $p])
@@ -363,11 +398,15 @@ macro_rules! row_link {
      {} {}) => {{
         use $crate::host::hostcalls::row::*;
         use $crate::host::{memory, state::VmState};
+        // As many as the wasm signature has.
+        #[allow(clippy::too_many_arguments)]
         fn run(mut caller: wasmtime::Caller<'_, VmState>, $($p: $pty),*) -> wasmtime::Result<i32> {
             #[allow(unused_imports)]
             use $crate::abi::*;
             memory::before(&mut caller, stringify!($n))?;
             let mut call = memory::Call::new(&caller, stringify!($n));
+            #[allow(unused_mut)]
+            let mut started = false;
             let result = 'call: {
                 $( $crate::host::hostcalls::row::decode_word!('call call $wkind $wname $($wrest)*); )*
                 let Some((data, state)) = memory::split(&mut caller) else {
@@ -378,24 +417,34 @@ macro_rules! row_link {
                 if call.is_recorded() {
                     $( $crate::host::hostcalls::row::record_arg!(call $wkind $wname); )*
                     $( $crate::host::hostcalls::row::record_slice!(call $skind $sname); )*
+                    // As the specification orders them.
+                    let order: &[&str] = &[$(stringify!($wname)),*];
+                    call.args.sort_by_key(|(name, _)| order.iter().position(|n| n == name));
                 }
-                let mut cx = Cx { state, effects: &mut call.effects };
+                $( $crate::host::hostcalls::row::check_out!('call data started $okind $($optr)+); )*
+                let mut cx = Cx { state, effects: &mut call.effects, work: &mut call.work };
                 $h(&mut cx, $($wname),*)
             };
-            #[allow(unused_labels)]
+            // A row without results has no pattern to name and nothing to break out of.
+            #[allow(unused_labels, unused_parens)]
             let status = match result {
                 Ok(($($oname),*)) => 'write: {
                     $(
                         if call.is_recorded() {
                             call.returned.push((stringify!($oname), Out::value(&$oname)));
                         }
-                        if !memory::$okind(&mut caller, $oname, $($optr),+)? {
+                        if !$crate::host::hostcalls::row::write_out!(caller $okind $oname $($optr)+) {
                             break 'write Status::InvalidMemoryAccess;
                         }
                     )*
                     Status::Ok
                 }
-                Err(status) => status,
+                Err(status) => {
+                    if started {
+                        $( $crate::host::hostcalls::row::zero_out!(caller $okind $($optr)+); )*
+                    }
+                    status
+                }
             };
             memory::after(&mut caller, call, $crate::trace::HostcallResult::Status(status))?;
             Ok(status as i32)
@@ -446,6 +495,34 @@ macro_rules! decode_slice {
     };
 }
 
+/// A token's pointer has to be good before anything is done.
+macro_rules! check_out {
+    ($label:lifetime $data:ident $started:ident token $p:ident) => {
+        if memory::slice($data, $p, 4).is_none() {
+            break $label Err(Status::InvalidMemoryAccess);
+        }
+        $started = true;
+    };
+    ($label:lifetime $data:ident $started:ident $kind:ident $($p:ident)+) => {};
+}
+
+/// What a token is where the call came to nothing.
+macro_rules! zero_out {
+    ($caller:ident token $p:ident) => {
+        memory::write_word(&mut $caller, 0, $p)?;
+    };
+    ($caller:ident $kind:ident $($p:ident)+) => {};
+}
+
+macro_rules! write_out {
+    ($caller:ident token $name:ident $p:ident) => {
+        memory::write_word(&mut $caller, $name, $p)?
+    };
+    ($caller:ident $kind:ident $name:ident $($p:ident)+) => {
+        memory::$kind(&mut $caller, $name, $($p),+)?
+    };
+}
+
 macro_rules! record_arg {
     ($call:ident word $name:ident) => {
         $call.args.push((stringify!($name), Word::value($name)));
@@ -466,5 +543,6 @@ macro_rules! record_slice {
 }
 
 pub(crate) use {
-    decode_slice, decode_word, hostcall_rows, param, record_arg, record_slice, row_flag, row_link, row_params,
+    check_out, decode_slice, decode_word, hostcall_rows, param, record_arg, record_slice, row_flag, row_link, row_params,
+    write_out, zero_out,
 };

@@ -3,6 +3,7 @@
 use super::fields::decoded;
 use super::row::{Cx, PairsArg, hostcall_rows};
 use crate::abi::{Callback, Status, StreamType};
+use crate::host::state::StreamRef;
 use crate::host::world::{Deferred, DeferredAction};
 use crate::message::Direction;
 use crate::trace::{Effect, Entry, LocalResponse};
@@ -98,34 +99,51 @@ fn send_local_response(
         grpc_status,
     });
     if let Some(stream) = cx.state.acting_stream() {
-        if cx.state.current.entry == Entry::Callback(Callback::OnLog) {
-            let plugin = cx.state.current.plugin;
+        let current = cx.state.current;
+        if matches!(current.entry, Entry::Callback(Callback::OnLog | Callback::OnDone | Callback::OnDelete)) {
             cx.state.world.finding(
                 "local-response-in-log",
-                Some(plugin),
-                "a local response from on_log: Envoy 1.40 calls on_log again for it and crashes; don't",
+                Some(current.plugin),
+                "a local response from on_log, on_done or on_delete: Envoy 1.40 calls on_log again for it and crashes; \
+                 don't",
             );
         }
         let world = &mut cx.state.world;
         let filter = world.exchanges.get_mut(&stream.exchange).and_then(|e| e.filters.get_mut(stream.filter));
-        if let Some(filter) = filter {
-            if filter.replied {
-                let plugin = filter.plugin;
-                world.finding(
-                    "double-local-response",
-                    Some(plugin),
-                    "a second local response of one stream: the first one was sent here; Envoy has hung and crashed \
-                     on it (envoy#28826), APISIX sends the last one, Kong traps; send one and return",
-                );
-                cx.effect(|| Effect::LocalResponse(response));
-                return Ok(());
+        let second = filter.is_some_and(|filter| std::mem::replace(&mut filter.replied, true));
+        if second {
+            world.finding(
+                "double-local-response",
+                Some(current.plugin),
+                "a second local response of one stream: Envoy 1.40 sends the first one if both come from the stream's \
+                 own callback, else the second; older ones hang or crash (envoy#28826), APISIX sends the last one, Kong \
+                 traps; send one and return",
+            );
+            if world.profile.second_local_response != Status::Ok {
+                return Err(world.profile.second_local_response);
             }
-            filter.replied = true;
         }
-        defer(cx, DeferredAction::LocalResponse(response.clone()));
+        let of_own_stream = cx.state.contexts.get(&current.context).is_some_and(|context| context.stream.is_some());
+        if !(second && of_own_stream && take_over_details(cx, stream, &response)) {
+            defer(cx, DeferredAction::LocalResponse(response.clone()));
+        }
     }
     cx.effect(|| Effect::LocalResponse(response));
     Ok(())
+}
+
+/// Envoy 1.40: of two responses from one callback of the stream the first is sent, under the details of the second.
+fn take_over_details(cx: &mut Cx, stream: StreamRef, second: &LocalResponse) -> bool {
+    for deferred in &mut cx.state.world.deferred {
+        match &mut deferred.action {
+            DeferredAction::LocalResponse(first) if deferred.exchange == stream.exchange => {
+                Arc::make_mut(first).details = second.details.clone();
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 fn get_status(cx: &mut Cx) -> Result<(u32, Bytes), Status> {

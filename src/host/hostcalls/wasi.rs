@@ -33,6 +33,7 @@ struct Wasi<'a> {
     memory: &'a mut [u8],
     state: &'a mut VmState,
     effects: &'a mut Vec<Effect>,
+    work: &'a mut usize,
     returned: &'a mut Vec<(&'static str, Value)>,
 }
 
@@ -55,6 +56,12 @@ impl Wasi<'_> {
         let target = self.memory.get_mut(at..at.saturating_add(bytes.len())).ok_or(FAULT)?;
         target.copy_from_slice(bytes);
         Ok(())
+    }
+
+    /// Envoy 1.40 writes 0 through the out pointer of some functions that it does not have.
+    fn nothing(&mut self, at: u32, errno: u16) -> Errno {
+        self.write(at, &[0; 4])?;
+        Err(errno)
     }
 }
 
@@ -87,6 +94,7 @@ macro_rules! wasi_rows {
                                         memory,
                                         state,
                                         effects: &mut call.effects,
+                                        work: &mut call.work,
                                         returned: &mut call.returned,
                                     };
                                     handler(&mut wasi $(, $arg as wasi_rows!(@arg $ty))*)
@@ -124,7 +132,7 @@ wasi_rows! {
     /// No input.
     fd_read ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, nread: i32) = |_, _, _, _, _| Err(NOSYS);
     /// Accepted, without effect.
-    fd_seek ["wasi_snapshot_preview1"] (fd: i32, offset: i64, whence: i32, newoffset: i32) = |_, _, _, _, _| Ok(());
+    fd_seek ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, offset: i64, whence: i32, newoffset: i32) = |_, _, _, _, _| Ok(());
     /// Accepted, without effect.
     fd_close ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32) = |_, _| Ok(());
     /// Standard output and error can be written, nothing else is there.
@@ -160,13 +168,13 @@ wasi_rows! {
     /// Like `fd_write`.
     fd_pwrite ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, offset: i64, nwritten: i32) = |wasi, fd, iovs, len, _, nwritten| fd_write(wasi, fd, iovs, len, nwritten);
     /// No folders; the number is the C++ host's.
-    fd_readdir ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, buf: i32, buf_len: i32, cookie: i64, used: i32) = |_, _, _, _, _, _| Err(20);
+    fd_readdir ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, buf: i32, buf_len: i32, cookie: i64, used: i32) = |wasi, _, _, _, _, used| wasi.nothing(used, 20);
     /// Not supported.
     fd_renumber ["wasi_snapshot_preview1" "wasi_unstable"] (from: i32, to: i32) = |_, fd, _| output_only(fd).and(Err(NOTSUP));
     /// Nothing is known of any descriptor.
-    fd_filestat_get ["wasi_snapshot_preview1"] (fd: i32, stat: i32) = |_, _, _| Err(BADF);
+    fd_filestat_get ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, stat: i32) = |_, _, _| Err(BADF);
     /// No files.
-    path_filestat_get ["wasi_snapshot_preview1"] (fd: i32, flags: i32, path: i32, path_len: i32, stat: i32) = |_, _, _, _, _, _| Err(NOTSUP);
+    path_filestat_get ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, flags: i32, path: i32, path_len: i32, stat: i32) = |_, _, _, _, _, _| Err(NOTSUP);
     /// No files.
     path_filestat_set_times ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, flags: i32, path: i32, path_len: i32, atim: i64, mtim: i64, fst_flags: i32) = |_, _, _, _, _, _, _, _| Err(NOTSUP);
     /// No files.
@@ -175,20 +183,23 @@ wasi_rows! {
     path_remove_directory ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, path: i32, path_len: i32) = |_, _, _, _| Err(NOTSUP);
     /// No files.
     path_unlink_file ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, path: i32, path_len: i32) = |_, _, _, _| Err(NOTSUP);
-    /// No files.
-    path_link ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, flags: i32, path: i32, path_len: i32, to: i32, to_path: i32, to_len: i32) = |_, _, _, _, _, _, _, _| Err(NOTSUP);
+    /// No files. Envoy 1.40 has one parameter too few, so a module that imports WASI's own signature does not load.
+    path_link ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, flags: i32, path: i32, path_len: i32, to: i32, to_path: i32) = |_, _, _, _, _, _, _| Err(NOTSUP);
     /// No files.
     path_rename ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, path: i32, path_len: i32, to: i32, to_path: i32, to_len: i32) = |_, _, _, _, _, _, _| Err(NOTSUP);
+    /// No files. Envoy 1.40 has one parameter too few here, too.
+    path_symlink ["wasi_snapshot_preview1" "wasi_unstable"] (path: i32, path_len: i32, fd: i32, to_path: i32) = |_, _, _, _, _| Err(NOTSUP);
     /// No files.
-    path_symlink ["wasi_snapshot_preview1" "wasi_unstable"] (path: i32, path_len: i32, fd: i32, to_path: i32, to_len: i32) = |_, _, _, _, _, _| Err(NOTSUP);
-    /// No files.
-    path_readlink ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, path: i32, path_len: i32, buf: i32, buf_len: i32, used: i32) = |_, _, _, _, _, _, _| Err(NOTSUP);
+    path_readlink ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, path: i32, path_len: i32, buf: i32, buf_len: i32, used: i32) = |wasi, _, _, _, _, _, used| wasi.nothing(used, NOTSUP);
     /// No sockets.
-    sock_accept ["wasi_snapshot_preview1"] (fd: i32, flags: i32, opened: i32) = |_, _, _, _| Err(NOTSUP);
+    sock_accept ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, flags: i32, opened: i32) = |wasi, _, _, opened| wasi.nothing(opened, NOTSUP);
     /// No sockets.
-    sock_recv ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, flags: i32, read: i32, out_flags: i32) = |_, _, _, _, _, _, _| Err(NOTSUP);
+    sock_recv ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, flags: i32, read: i32, out_flags: i32) = |wasi, _, _, _, _, read, out_flags| {
+        wasi.write(read, &[0; 4])?;
+        wasi.nothing(out_flags, NOTSUP)
+    };
     /// No sockets.
-    sock_send ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, flags: i32, sent: i32) = |_, _, _, _, _, _| Err(NOTSUP);
+    sock_send ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, flags: i32, sent: i32) = |wasi, _, _, _, _, sent| wasi.nothing(sent, NOTSUP);
     /// No sockets.
     sock_shutdown ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, how: i32) = |_, _, _| Err(NOTSUP);
     /// No arguments.
@@ -205,13 +216,13 @@ wasi_rows! {
     /// Real time (0) and monotonic time (1).
     clock_time_get ["wasi_snapshot_preview1" "wasi_unstable"] (id: i32, precision: i64, time: i32) = clock_time_get;
     /// One nanosecond.
-    clock_res_get ["wasi_snapshot_preview1" "wasi_unstable"] (id: i32, resolution: i32) = |wasi, _, at| wasi.write(at, &1u64.to_le_bytes());
+    clock_res_get ["wasi_snapshot_preview1" "wasi_unstable"] (id: i32, resolution: i32) = clock_res_get;
     /// Seeded randomness.
     random_get ["wasi_snapshot_preview1" "wasi_unstable"] (buf: i32, len: i32) = random_get;
     /// Nothing to yield to.
     sched_yield ["wasi_snapshot_preview1" "wasi_unstable"] () = |_| Ok(());
     /// No events; time passes as if the guest had slept.
-    poll_oneoff ["wasi_snapshot_preview1"] (input: i32, output: i32, count: i32, nevents: i32) = poll_oneoff;
+    poll_oneoff ["wasi_snapshot_preview1" "wasi_unstable"] (input: i32, output: i32, count: i32, nevents: i32) = poll_oneoff;
 }
 
 /// Returns to the guest on Envoy, ends it elsewhere.
@@ -282,6 +293,7 @@ fn fd_write(wasi: &mut Wasi, fd: u32, iovs: u32, count: u32, nwritten: u32) -> E
     };
     let mut message = Vec::new();
     for i in 0..count {
+        *wasi.work += 8;
         let at = iovs.checked_add(i.checked_mul(8).ok_or(FAULT)?).ok_or(FAULT)?;
         let (pointer, length) = (wasi.word(at)?, wasi.word(at.checked_add(4).ok_or(FAULT)?)?);
         if message.len() + length as usize > MAX_WRITE {
@@ -306,7 +318,9 @@ fn fd_fdstat_get(wasi: &mut Wasi, fd: u32, stat: u32) -> Errno {
     let mut bytes = [0; 24];
     // Rights: fd_write, and nothing else.
     bytes[8] = 64;
-    wasi.write(stat, &bytes)
+    // Envoy 1.40 does not look whether the pointer was good.
+    let _ = wasi.write(stat, &bytes);
+    Ok(())
 }
 
 fn fd_tell(wasi: &mut Wasi, fd: u32, offset: u32) -> Errno {
@@ -344,10 +358,22 @@ fn clock_time_get(wasi: &mut Wasi, id: u32, _: u64, time: u32) -> Errno {
     wasi.write(time, &now.to_le_bytes())
 }
 
+fn clock_res_get(wasi: &mut Wasi, id: u32, resolution: u32) -> Errno {
+    match id {
+        0 | 1 => wasi.write(resolution, &1u64.to_le_bytes()),
+        _ => Err(NOTSUP),
+    }
+}
+
 fn random_get(wasi: &mut Wasi, buf: u32, len: u32) -> Errno {
     if len > 65536 {
         return Err(INVAL);
     }
+    // Envoy 1.40: nothing is written, so nothing is looked at.
+    if len == 0 {
+        return Ok(());
+    }
+    *wasi.work += len as usize;
     let at = buf as usize;
     let target = wasi.memory.get_mut(at..at.saturating_add(len as usize)).ok_or(FAULT)?;
     wasi.state.world.entropy.fill(target);
@@ -361,8 +387,10 @@ fn poll_oneoff(wasi: &mut Wasi, input: u32, _: u32, count: u32, nevents: u32) ->
     let now = wasi.state.world.clock.monotonic_ns();
     let mut deadline: Option<u64> = None;
     for i in 0..count.min(1024) {
-        let at = input.checked_add(i * SUBSCRIPTION).ok_or(FAULT)?;
-        let subscription: [u8; 48] = wasi.slice(at, SUBSCRIPTION)?.try_into().map_err(|_| FAULT)?;
+        let Some(at) = input.checked_add(i * SUBSCRIPTION) else { break };
+        // Envoy 1.40 does not look at the subscriptions, so a bad pointer is none of its business.
+        let Ok(bytes) = wasi.slice(at, SUBSCRIPTION) else { break };
+        let subscription: [u8; 48] = bytes.try_into().map_err(|_| FAULT)?;
         if subscription[8] != 0 {
             continue;
         }

@@ -49,7 +49,7 @@ pub const ENVOY: Profile = Profile {
     splice_in_the_middle: Some(Status::BadArgument),
     vm_configuration_always: true,
 
-    second_local_response: Status::BadArgument,
+    second_local_response: Status::Ok,
     continue_upstream: Status::Unimplemented,
     call_failure_is_response: true,
     call_ids: (4, 4),

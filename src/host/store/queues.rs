@@ -2,18 +2,18 @@
 
 use crate::abi::{ContextId, QueueId, Status, VmIndex};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// All queues.
 #[derive(Debug, Default)]
 pub struct Queues {
     queues: Vec<Queue>,
+    /// VM id and name to the place in the list.
+    names: HashMap<(Bytes, Bytes), usize>,
 }
 
 #[derive(Debug)]
 struct Queue {
-    vm_id: Bytes,
-    name: Bytes,
     owner: (VmIndex, ContextId),
     messages: VecDeque<Bytes>,
 }
@@ -27,12 +27,9 @@ impl Queues {
                 QueueId(at as u32 + 1)
             }
             None => {
-                self.queues.push(Queue {
-                    vm_id: Bytes::copy_from_slice(vm_id),
-                    name: Bytes::copy_from_slice(name),
-                    owner,
-                    messages: VecDeque::new(),
-                });
+                let name = (Bytes::copy_from_slice(vm_id), Bytes::copy_from_slice(name));
+                self.names.insert(name, self.queues.len());
+                self.queues.push(Queue { owner, messages: VecDeque::new() });
                 QueueId(self.queues.len() as u32)
             }
         }
@@ -56,7 +53,7 @@ impl Queues {
     }
 
     fn position(&self, vm_id: &[u8], name: &[u8]) -> Option<usize> {
-        self.queues.iter().position(|q| q.vm_id == vm_id && q.name == name)
+        self.names.get(&(Bytes::copy_from_slice(vm_id), Bytes::copy_from_slice(name))).copied()
     }
 
     fn get(&mut self, id: QueueId) -> Result<&mut Queue, Status> {

@@ -34,7 +34,10 @@ fn junit_is_xml_with_a_suite_for_each_file() {
     assert!(text.contains(r#"file="t/hello.yaml" line="3""#), "{text}");
     assert!(text.contains("message=\"the behaviour is not as accepted\" type=\"snapshot\""), "{text}");
     assert!(text.contains("type=\"client_sees.headers.x-greeting\""), "{text}");
-    assert!(suite.test_cases[1].system_out.as_ref().is_some_and(|out| out.as_str().starts_with("[hello] warn: looking\n")), "{text}");
+    assert!(
+        suite.test_cases[1].system_out.as_ref().is_some_and(|out| out.as_str().starts_with("[hello] warn: looking\n")),
+        "{text}"
+    );
     assert!(text.contains(&format!("/fragile/src/lib.rs:{}:", unwrapping_line())), "{text}");
 }
 
@@ -53,6 +56,12 @@ fn annotations_point_at_the_line_and_can_not_be_broken_out_of() {
     let hostile = "::error file=t/hello.yaml,line=6,col=45,title=a%2Cb%3A 100%25\\n%3A%3Ax \\u{1b}[1m\\u{0}\u{ffff} <&]]>::it's <b> & \\u{1b} \u{fffe} ]]> 50%25";
     assert!(lines[1].starts_with(hostile), "{}", lines[1]);
     assert!(lines[1].contains("50%25%0A::error::x%0Aexpected: \"hi\"%0Aactual: absent%0Ahelp: "), "{}", lines[1]);
-    assert!(lines[2].starts_with("::error file=t/hello.yaml,line=3,col=11,title=it's (apisix)::the behaviour is not as accepted%0A"), "{}", lines[2]);
+    assert!(
+        lines[2].starts_with(
+            "::error file=t/hello.yaml,line=3,col=11,title=it's (apisix)::the behaviour is not as accepted%0A"
+        ),
+        "{}",
+        lines[2]
+    );
     assert_eq!(lines[3], "::warning file=t/hello.yaml,line=3,col=11,title=content-length-stale::wrong (in 1 case)");
 }

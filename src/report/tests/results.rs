@@ -6,8 +6,8 @@ use crate::expect::{Failure, unexpected_trap};
 use crate::message::{Headers, Part};
 use crate::runner::{CaseResult, CaseStatus, SnapshotResult};
 use crate::trace::{
-    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, Finding, Frame, HostcallRecord, HostcallResult, Peer, Trap,
-    TrapKind, Value,
+    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, Finding, Frame, HostcallRecord, HostcallResult,
+    Peer, Trap, TrapKind, Value,
 };
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -110,7 +110,12 @@ pub fn failed() -> CaseResult {
         hint: Some("there is `x-greetings`".to_owned()),
         event,
     };
-    CaseResult { status: CaseStatus::Failed, failures: vec![failure], events: Arc::new(events), ..passed("adds its header") }
+    CaseResult {
+        status: CaseStatus::Failed,
+        failures: vec![failure],
+        events: Arc::new(events),
+        ..passed("adds its header")
+    }
 }
 
 /// Texts of several lines that differ.
@@ -124,7 +129,12 @@ pub fn differing() -> CaseResult {
         hint: None,
         event: None,
     };
-    CaseResult { failures: vec![failure], events: Arc::default(), variant: "body cut after byte 3".to_owned(), ..failed() }
+    CaseResult {
+        failures: vec![failure],
+        events: Arc::default(),
+        variant: "body cut after byte 3".to_owned(),
+        ..failed()
+    }
 }
 
 /// The line of the fixture's source that panics.
@@ -136,7 +146,8 @@ pub fn unwrapping_line() -> u32 {
 
 /// A trap in a module with line tables, at a place in the plugin's own code.
 pub fn trapped() -> CaseResult {
-    let wasm = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rust/fragile.debug.wasm")).expect("the fixture");
+    let wasm =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rust/fragile.debug.wasm")).expect("the fixture");
     let symbols = crate::host::symbols::Symbols::load(&wasm);
     let is_own = |at: &usize| symbols.locate(*at).last().is_some_and(|place| place.line == Some(unwrapping_line()));
     let offset = (0..wasm.len()).find(is_own);
@@ -149,7 +160,9 @@ pub fn trapped() -> CaseResult {
         exchange: Some(EXCHANGE),
         kind: TrapKind::Guest,
         message: "wasm trap: wasm `unreachable` instruction executed".to_owned(),
-        panic: Some("panicked at src/hostcalls.rs:1:2:\ncalled `Result::unwrap()` on an `Err` value: FromUtf8Error".to_owned()),
+        panic: Some(
+            "panicked at src/hostcalls.rs:1:2:\ncalled `Result::unwrap()` on an `Err` value: FromUtf8Error".to_owned(),
+        ),
         frames: vec![
             frame("rust_begin_unwind", None),
             frame("core::panicking::panic_fmt", None),

@@ -34,7 +34,9 @@ Summary [  1.2s] 1 case: 1 passed, 1 skipped
 ";
     assert_eq!(text(&[host, skipped], PLAIN, summary(1, 0, 1, 0)), expected);
     let all = Summary { not_started: 1, ..summary(118, 2, 3, 2) };
-    assert!(text(&[], PLAIN, all).ends_with("121 cases: 118 passed, 2 failed, 1 could not be started, 3 skipped; 2 snapshots to review (pwtest review)\n"));
+    assert!(text(&[], PLAIN, all).ends_with(
+        "121 cases: 118 passed, 2 failed, 1 could not be started, 3 skipped; 2 snapshots to review (pwtest review)\n"
+    ));
 }
 
 #[test]
@@ -116,6 +118,9 @@ fn a_trap_shows_the_panic_and_the_way_to_it() {
     assert!(shown.contains(expected), "{shown}");
     assert!(shown.contains(&format!("/fragile/src/lib.rs:{}:", unwrapping_line())), "{shown}");
     assert!(shown.contains(": proxy_on_request_headers\n"), "{shown}");
+    let mut twice = trapped();
+    twice.failures.push(twice.failures[0].clone());
+    assert_eq!(text(&[twice], PLAIN, summary(0, 1, 0, 0)).matches("the engine says").count(), 1);
     let slice = "  what happened just before:
       exchange 1 opened
       client -> GET http://app.test/hello {}, end of stream
@@ -145,7 +150,15 @@ Summary [  1.2s] 1 case: 0 passed, 1 failed; 1 snapshot to review (pwtest review
     assert!(shown.ends_with(expected), "{shown}");
     let SnapshotResult::Differs { old, new, .. } = snapshot_differs().snapshot else { panic!("it differs") };
     let on_ci = CaseResult { snapshot: SnapshotResult::Differs { pending: None, old, new }, ..snapshot_differs() };
-    assert!(text(&[on_ci], PLAIN, summary(0, 1, 0, 0)).contains("nothing was written, because CI is set"));
+    assert!(
+        text(std::slice::from_ref(&on_ci), PLAIN, summary(0, 1, 0, 0))
+            .contains("nothing was written, because CI is set")
+    );
+    let twice = CaseResult { failures: failed().failures, ..on_ci };
+    assert!(
+        text(&[twice], PLAIN, summary(0, 1, 0, 0))
+            .contains("nothing was written, because the case fails in words, too")
+    );
 }
 
 #[test]
@@ -159,15 +172,22 @@ look at them with `pwtest review`, or accept them as they are: pwtest review acc
 Summary";
     assert!(one.contains(expected), "{one}");
     let two = text(&[new_snapshot("a"), new_snapshot("b")], PLAIN, summary(2, 0, 0, 2));
-    assert!(two.contains("a.snap.new\n  snapshots/hello/b.snap.new\n") && two.contains("pwtest review accept --all\n"), "{two}");
+    assert!(
+        two.contains("a.snap.new\n  snapshots/hello/b.snap.new\n") && two.contains("pwtest review accept --all\n"),
+        "{two}"
+    );
     let snapshot = SnapshotResult::New { pending: None, contents: String::new() };
     let on_ci = text(&[CaseResult { snapshot, status: CaseStatus::Failed, ..passed("a") }], PLAIN, summary(0, 1, 0, 0));
+    let snapshot = SnapshotResult::New { pending: None, contents: String::new() };
+    let failing = text(&[CaseResult { snapshot, ..failed() }], PLAIN, summary(0, 1, 0, 0));
+    assert!(!failing.contains("snapshot"), "{failing}");
     assert!(on_ci.contains("this case expects nothing in words and has no snapshot, so it tests nothing"), "{on_ci}");
 }
 
 #[test]
 fn findings_are_explained_once() {
-    let with = |message: &str| CaseResult { events: Arc::new(vec![finding(message), finding("other words")]), ..passed("a") };
+    let with =
+        |message: &str| CaseResult { events: Arc::new(vec![finding(message), finding("other words")]), ..passed("a") };
     let message = "the client was sent content-length 3 and 4 bytes of body: hosts other than Kong do not correct it";
     let cases = [with(message), with(message)];
     let shown = text(&cases, PLAIN, summary(2, 0, 0, 0));
@@ -181,7 +201,10 @@ content-length-stale in 2 cases
     let quiet = Options { verbosity: Verbosity::Quiet, ..PLAIN };
     assert_eq!(text(&cases, quiet, summary(2, 0, 0, 0)), "Summary [  1.2s] 2 cases: 2 passed\n");
     let verbose = text(&cases, Options { verbosity: Verbosity::Verbose, ..PLAIN }, summary(2, 0, 0, 0));
-    assert!(verbose.contains("PASS [   3ms] t/hello.yaml: a\n    finding content-length-stale: the client"), "{verbose}");
+    assert!(
+        verbose.contains("PASS [   3ms] t/hello.yaml: a\n    finding content-length-stale: the client"),
+        "{verbose}"
+    );
 }
 
 #[test]
@@ -204,6 +227,8 @@ fn colour_repeats_what_words_say() {
     // annotate-snippets draws its frames with other signs where there is colour, but the words are the same.
     let codes = regex::Regex::new("\u{1b}\\[[0-9;]*m").expect("a pattern");
     let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
-    let words = |text: &str| codes.replace_all(text, "").split_whitespace().filter(is_word).map(str::to_owned).collect::<Vec<_>>();
+    let words = |text: &str| {
+        codes.replace_all(text, "").split_whitespace().filter(is_word).map(str::to_owned).collect::<Vec<_>>()
+    };
     assert_eq!(words(&plain), words(&coloured));
 }

@@ -10,10 +10,24 @@ fn shown(event: Event) -> String {
     line(&event, &|_| "hello").unwrap_or_default()
 }
 
-fn call(name: &'static str, args: Vec<(&'static str, Value)>, status: Status, returned: Vec<(&'static str, Value)>) -> Event {
+fn call(
+    name: &'static str,
+    args: Vec<(&'static str, Value)>,
+    status: Status,
+    returned: Vec<(&'static str, Value)>,
+) -> Event {
     let (plugin, context) = (PluginIndex(0), ContextId(2));
     let result = HostcallResult::Status(status);
-    Event::Hostcall(HostcallRecord { plugin, context, exchange: None, name, args, result, returned, effects: Vec::new() })
+    Event::Hostcall(HostcallRecord {
+        plugin,
+        context,
+        exchange: None,
+        name,
+        args,
+        result,
+        returned,
+        effects: Vec::new(),
+    })
 }
 
 fn text(value: &'static str) -> Value {
@@ -29,7 +43,13 @@ fn callbacks_have_their_arguments_by_name() {
     let (plugin, context, exchange) = (PluginIndex(0), ContextId(2), Some(ExchangeId(1)));
     let callback = Entry::Callback(Callback::OnRequestHeaders);
     let entered = |args: &[u32]| {
-        shown(Event::CallbackEntered(CallbackEntered { plugin, callback, context, exchange, args: CallbackArgs::new(args) }))
+        shown(Event::CallbackEntered(CallbackEntered {
+            plugin,
+            callback,
+            context,
+            exchange,
+            args: CallbackArgs::new(args),
+        }))
     };
     assert_eq!(entered(&[5, 1]), "[hello] on_request_headers(ctx 2, num_headers 5, end_of_stream 1)");
     assert_eq!(entered(&[5]), "[hello] on_request_headers(ctx 2, num_headers 5)", "0.1.0 has no end_of_stream here");
@@ -49,7 +69,12 @@ fn callbacks_have_their_arguments_by_name() {
 #[test]
 fn hostcalls_are_decoded() {
     let map = ("map_type", Value::Name("http_request_headers"));
-    let found = call("proxy_get_header_map_value", vec![map.clone(), ("key", text("x-in"))], Status::Ok, vec![("value", text("1"))]);
+    let found = call(
+        "proxy_get_header_map_value",
+        vec![map.clone(), ("key", text("x-in"))],
+        Status::Ok,
+        vec![("value", text("1"))],
+    );
     assert_eq!(shown(found), r#"  proxy_get_header_map_value(http_request_headers, "x-in") = ok "1""#);
     let path = call("proxy_get_property", vec![("path", text("request\0path"))], Status::NotFound, Vec::new());
     assert_eq!(shown(path), r#"  proxy_get_property("request.path") = not_found"#);
@@ -64,14 +89,24 @@ fn hostcalls_are_decoded() {
 fn what_wasi_wrote_is_shown() {
     let effects = vec![Effect::Log { level: LogLevel::Info, message: Bytes::from("boom") }];
     let (plugin, context, result) = (PluginIndex(0), ContextId(0), HostcallResult::Errno(0));
-    let args = vec![("fd", Value::U32(1))];
-    let record = HostcallRecord { plugin, context, exchange: None, name: "fd_write", args, result, returned: Vec::new(), effects };
+    let args = vec![("fd", Value::U32(1)), ("iovs", Value::U32(2338128))];
+    let record = HostcallRecord {
+        plugin,
+        context,
+        exchange: None,
+        name: "fd_write",
+        args,
+        result,
+        returned: Vec::new(),
+        effects,
+    };
     assert_eq!(shown(Event::Hostcall(record)), r#"  fd_write(fd 1) = ok (info: "boom")"#);
 }
 
 #[test]
 fn messages_are_read_as_messages() {
-    let request = headers(&[(":method", "GET"), (":path", "/x"), (":authority", "app.test"), (":scheme", "http"), ("a", "1")]);
+    let request =
+        headers(&[(":method", "GET"), (":path", "/x"), (":authority", "app.test"), (":scheme", "http"), ("a", "1")]);
     let part = Part::Headers { headers: request, end_of_stream: true };
     let input = Event::Input { exchange: ExchangeId(1), from: Peer::Client, part };
     assert_eq!(shown(input), "client -> GET http://app.test/x {a: 1}, end of stream");

@@ -12,7 +12,9 @@ const LONGEST: usize = 200;
 pub fn bytes(value: &[u8]) -> String {
     let cut = cut(value);
     let mut shown = match std::str::from_utf8(cut) {
-        Ok(text) if !text.contains('\0') => format!("\"{}\"", escaped(&text.replace('\\', "\\\\").replace('"', "\\\""))),
+        Ok(text) if !text.contains('\0') => {
+            format!("\"{}\"", escaped(&text.replace('\\', "\\\\").replace('"', "\\\"")))
+        }
         Ok(_) | Err(_) => hex(cut),
     };
     if cut.len() < value.len() {
@@ -45,7 +47,8 @@ fn cut(value: &[u8]) -> &[u8] {
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let reorders =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match c.is_control() || reorders {
             true => shown.extend(c.escape_default()),
             false => shown.push(c),

@@ -1,0 +1,146 @@
+//! Answers that do not come from the upstream: plugins' local responses, and the host's own.
+
+use super::Host;
+use super::calls::status_of;
+use super::exchange::{ExchangeState, Stage};
+use super::wire;
+use crate::abi::ExchangeId;
+use crate::message::{Direction, Headers, Part};
+use crate::trace::{Event, LocalResponse};
+use bytes::Bytes;
+
+/// Bodies of Envoy 1.40's own answers.
+pub(super) const REFUSED: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure";
+pub(super) const RESET: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: connection termination";
+pub(super) const TIMED_OUT: &str = "upstream request timeout";
+
+impl Host {
+    /// The upstream failed before it answered, or in the middle of the answer.
+    pub fn upstream_failed(&mut self, exchange: ExchangeId, status: u32, body: &'static str, details: &'static str) {
+        let Some(e) = self.ex_mut(exchange) else { return };
+        if e.state != ExchangeState::Open {
+            return;
+        }
+        e.details = Bytes::from_static(details.as_bytes());
+        if e.response.arrived {
+            self.emit(exchange, Direction::Response, Part::Reset);
+            self.end(exchange);
+        } else {
+            self.host_reply(exchange, status, body, details);
+        }
+        self.finish(exchange);
+    }
+
+    /// The upstream did not accept the connection.
+    pub fn upstream_refused(&mut self, exchange: ExchangeId) {
+        let details = "upstream_reset_before_response_started{remote_connection_failure}";
+        self.upstream_failed(exchange, 503, REFUSED, details);
+    }
+
+    /// The upstream broke the connection off before it answered.
+    pub fn upstream_reset(&mut self, exchange: ExchangeId) {
+        let details = "upstream_reset_before_response_started{connection_termination}";
+        self.upstream_failed(exchange, 503, RESET, details);
+    }
+
+    /// The upstream did not answer in time.
+    pub fn upstream_timed_out(&mut self, exchange: ExchangeId) {
+        self.upstream_failed(exchange, 504, TIMED_OUT, "response_timeout");
+    }
+
+    /// A plugin's own response: through the chain if no response has begun, straight to the client while one is
+    /// being held, and too late once one is on its way (Envoy 1.40).
+    pub(super) fn local_response(&mut self, id: ExchangeId, response: &LocalResponse) {
+        let (headers, body) = match self.is_grpc(id) {
+            true => (wire::grpc_reply(response), Bytes::new()),
+            false => (wire::local_reply(response, self.world.profile), response.body.clone()),
+        };
+        let details: Vec<u8> = response.details.iter().map(|b| if b.is_ascii_whitespace() { b'_' } else { *b }).collect();
+        self.reply(id, headers, body, details.into());
+    }
+
+    fn is_grpc(&self, id: ExchangeId) -> bool {
+        let kind = self.ex(id).and_then(|e| e.request.headers.get(b"content-type"));
+        kind.is_some_and(|kind| kind == "application/grpc" || kind.starts_with(b"application/grpc+"))
+    }
+
+    /// The host answers by itself.
+    fn host_reply(&mut self, id: ExchangeId, status: u32, body: &'static str, details: &'static str) {
+        let headers = wire::reply_headers(status, body.len());
+        self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.to_owned() });
+        self.reply(id, headers, Bytes::from_static(body.as_bytes()), Bytes::from_static(details.as_bytes()));
+    }
+
+    fn reply(&mut self, id: ExchangeId, headers: Headers, body: Bytes, details: Bytes) {
+        let Some(e) = self.ex_mut(id) else { return };
+        let (begun, sent) = (e.response.arrived, e.response.headers_out);
+        e.details = details;
+        e.request_closed = true;
+        if sent {
+            self.emit(id, Direction::Response, Part::Reset);
+            self.end(id);
+            return;
+        }
+        let only_headers = body.is_empty() || self.is_head(id);
+        let Some(e) = self.ex_mut(id) else { return };
+        e.response.headers = headers;
+        e.response.arrived = true;
+        e.response.complete_in = true;
+        e.response.trailers = None;
+        if begun {
+            // The upstream's response is dropped where it stands; nobody sees the reply but the client.
+            for filter in &mut e.filters {
+                filter.response = Stage::default();
+            }
+            self.emit_headers(id, Direction::Response, only_headers);
+            if !only_headers {
+                self.emit(id, Direction::Response, Part::Data { bytes: body, end_of_stream: true });
+            }
+            return;
+        }
+        e.response.body_bytes = body.len() as u64;
+        let first = self.next(id, None, Direction::Response);
+        self.headers(id, Direction::Response, first, only_headers);
+        if !only_headers && self.flows(id, Direction::Response) {
+            self.data(id, Direction::Response, first, body, true);
+        }
+    }
+
+    fn is_head(&self, id: ExchangeId) -> bool {
+        self.ex(id).and_then(|e| e.request.headers.get(b":method")).is_some_and(|method| method == "HEAD")
+    }
+
+    /// The answer to a request whose plugin broke (Envoy 1.40: 503 without a body).
+    pub(super) fn fail_stream(&mut self, id: ExchangeId) {
+        if self.ex(id).is_some_and(|e| e.state == ExchangeState::Open) {
+            self.host_reply(id, 503, "", "wasm_fail_stream");
+        }
+    }
+
+    /// More body than may be held: 413 for a request, 500 for a response (abi.md 4.3).
+    pub(super) fn over_limit(&mut self, id: ExchangeId, direction: Direction) {
+        match direction {
+            Direction::Request => self.host_reply(id, 413, "Payload Too Large", "request_payload_too_large"),
+            Direction::Response => {
+                self.host_reply(id, 500, "Internal Server Error", "response_payload_too_large");
+            }
+        }
+    }
+
+    /// The host answers in place of a message that can't be sent.
+    pub(super) fn refuse_message(&mut self, id: ExchangeId, status: u32, body: String, details: &'static str) {
+        let Some(e) = self.ex_mut(id) else { return };
+        // The answer to a response that can't be sent goes to the client as it is.
+        e.response.arrived |= e.upstream_answered;
+        self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.to_owned() });
+        let headers = wire::reply_headers(status, body.len());
+        self.reply(id, headers, body.into(), Bytes::from_static(details.as_bytes()));
+    }
+
+    /// The status code of the response as it stands.
+    pub fn response_status(&self, id: ExchangeId) -> Option<u32> {
+        self.ex(id).filter(|e| e.response.arrived).map(|e| status_of(&e.response.headers))
+    }
+}

@@ -1,0 +1,152 @@
+//! What guests ask for in a callback takes hold here, when they have returned: streams go on, end, or are answered.
+
+use super::Host;
+use super::exchange::{ExchangeState, Hold};
+use super::world::{Deferred, DeferredAction};
+use crate::abi::ExchangeId;
+use crate::message::{Direction, Part};
+use bytes::Bytes;
+
+impl Host {
+    /// Carries out what guests asked for in the callback that has just returned.
+    pub(super) fn settle(&mut self) {
+        while let Some(Deferred { exchange, filter, action }) = self.world.deferred.pop_front() {
+            if self.ex(exchange).is_none_or(|e| e.state != ExchangeState::Open) {
+                continue;
+            }
+            match action {
+                DeferredAction::Continue(direction) => {
+                    if self.flows(exchange, direction) {
+                        self.resume(exchange, direction, filter);
+                    }
+                }
+                DeferredAction::Close(_) => {
+                    if let Some(e) = self.ex_mut(exchange)
+                        && e.details.is_empty()
+                    {
+                        e.details = Bytes::from_static(b"wasm_close_stream");
+                    }
+                    self.emit(exchange, Direction::Response, Part::Reset);
+                    self.end(exchange);
+                }
+                DeferredAction::LocalResponse(response) => self.local_response(exchange, &response),
+            }
+            self.finish(exchange);
+        }
+        self.finish_done_roots();
+    }
+
+    /// Whether the callback that has just returned continued the direction that it is about, and did not answer or
+    /// close the stream beside that, which wins.
+    pub(super) fn continued_meanwhile(&mut self, id: ExchangeId, filter: usize, direction: Direction) -> bool {
+        let deferred = &mut self.world.deferred;
+        let ended = deferred.iter().any(|d| d.exchange == id && !matches!(d.action, DeferredAction::Continue(_)));
+        let before = deferred.len();
+        deferred.retain(|d| match d.action {
+            DeferredAction::Continue(of) => ended || d.exchange != id || d.filter != filter || of != direction,
+            DeferredAction::Close(_) | DeferredAction::LocalResponse(_) => true,
+        });
+        deferred.len() < before
+    }
+
+    /// Resumes a stage.
+    fn resume(&mut self, id: ExchangeId, direction: Direction, filter: usize) {
+        let Some(stage) = self.stage_mut(id, filter, direction) else { return };
+        match stage.hold {
+            Hold::None => self.continued_while_running(id, direction, filter),
+            Hold::Body => {
+                let (end, made_trailers) = (stage.end, stage.made_trailers);
+                self.release_body(id, direction, filter, end && !made_trailers);
+                if made_trailers && self.flows(id, direction) {
+                    let next = self.next(id, Some(filter), direction);
+                    self.trailers(id, direction, next);
+                }
+            }
+            Hold::Trailers => {
+                self.release_body(id, direction, filter, false);
+                if let Some(stage) = self.stage_mut(id, filter, direction) {
+                    stage.trailers_open = false;
+                }
+                let next = self.next(id, Some(filter), direction);
+                if self.flows(id, direction) {
+                    self.trailers(id, direction, next);
+                }
+            }
+            Hold::All => {
+                stage.hold = Hold::None;
+                // Envoy 1.40: the response's map can still be reached in the body callback that follows; the
+                // request's was closed by the hostcall.
+                let bytes = stage.take_body();
+                let (end, trailers) = (stage.end, std::mem::take(&mut stage.trailers_waiting));
+                let only_headers = stage.ends_with_headers;
+                if !std::mem::replace(&mut stage.forwarded, true) {
+                    let next = self.next(id, Some(filter), direction);
+                    self.headers(id, direction, next, only_headers);
+                }
+                // What came while the stage was stopped is now shown to the plugin, in one piece.
+                if self.flows(id, direction) && !only_headers && (!bytes.is_empty() || (end && !trailers)) {
+                    self.data(id, direction, Some(filter), bytes, end && !trailers);
+                }
+                if self.flows(id, direction) && trailers {
+                    self.trailers(id, direction, Some(filter));
+                }
+            }
+        }
+    }
+
+    /// What a stage holds of the body goes on, without being shown to its plugin again.
+    pub(super) fn release_body(&mut self, id: ExchangeId, direction: Direction, filter: usize, end: bool) {
+        let Some(stage) = self.stage_mut(id, filter, direction) else { return };
+        let held = stage.hold == Hold::Body || stage.hold == Hold::Trailers;
+        stage.hold = Hold::None;
+        stage.buffer_visible = false;
+        let bytes = stage.take_body();
+        if held && (!bytes.is_empty() || end) {
+            let next = self.next(id, Some(filter), direction);
+            self.data(id, direction, next, bytes, end);
+        }
+    }
+
+    fn continued_while_running(&mut self, id: ExchangeId, direction: Direction, filter: usize) {
+        let plugin = self.ex(id).and_then(|e| e.filters.get(filter)).map(|f| f.plugin);
+        let (what, envoy) = match direction {
+            Direction::Request => ("request", "sends the request upstream a second time if its headers callback does it"),
+            Direction::Response => ("response", "crashes if the response has not begun, and sends its head twice if it has"),
+        };
+        self.world.finding(
+            "continue-not-paused",
+            plugin,
+            format!("the {what} was continued while it was not paused: Envoy 1.40 {envoy}; continue only what you paused"),
+        );
+    }
+
+    /// A callback that continues what it is about to pause.
+    pub(super) fn continued_too_early(&mut self, id: ExchangeId, filter: usize) {
+        let plugin = self.ex(id).and_then(|e| e.filters.get(filter)).map(|f| f.plugin);
+        self.world.finding(
+            "continue-before-pause",
+            plugin,
+            "one callback both continued the stream and returned pause: Envoy 1.40 continues first and then holds what \
+             follows for ever; return continue, or continue from a later callback",
+        );
+    }
+
+    /// The filter that holds an exchange, and in which direction.
+    pub fn paused_at(&self, id: ExchangeId) -> Option<(crate::abi::PluginIndex, Direction)> {
+        let e = self.ex(id)?;
+        e.filters.iter().find_map(|f| {
+            if f.request.hold != Hold::None && !e.request_closed {
+                Some((f.plugin, Direction::Request))
+            } else if f.response.hold != Hold::None {
+                Some((f.plugin, Direction::Response))
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Whether any filter holds the exchange.
+    pub fn is_paused(&self, id: ExchangeId) -> bool {
+        self.ex(id).is_some_and(|e| e.state == ExchangeState::Open && e.is_paused())
+    }
+}
