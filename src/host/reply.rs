@@ -130,13 +130,13 @@ impl Host {
     }
 
     /// The host answers in place of a message that can't be sent.
-    pub(super) fn refuse_message(&mut self, id: ExchangeId, status: u32, body: String, details: &'static str) {
+    pub(super) fn refuse_message(&mut self, id: ExchangeId, status: u32, body: String, details: String) {
         let Some(e) = self.ex_mut(id) else { return };
         // The answer to a response that can't be sent goes to the client as it is.
         e.response.arrived |= e.upstream_answered;
-        self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.to_owned() });
+        self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.clone() });
         let headers = wire::reply_headers(status, body.len());
-        self.reply(id, headers, body.into(), Bytes::from_static(details.as_bytes()));
+        self.reply(id, headers, body.into(), details.into());
     }
 
     /// The status code of the response as it stands.

@@ -100,6 +100,7 @@ impl Host {
         let held = stage.hold == Hold::Body || stage.hold == Hold::Trailers;
         stage.hold = Hold::None;
         stage.buffer_visible = false;
+        stage.accumulates = false;
         let bytes = stage.take_body();
         if held && (!bytes.is_empty() || end) {
             let next = self.next(id, Some(filter), direction);

@@ -18,7 +18,7 @@ use pwtest::host::{Host, Output, PluginConfig, TrapPolicy};
 use pwtest::message::{Headers, Part};
 use pwtest::trace::Recording;
 use std::sync::Arc;
-use wasmtime::{Engine, ExternType, Linker, Module, Store, TypedFunc, Val};
+use wasmtime::{Engine, Linker, Module, Store, TypedFunc};
 
 const CYCLES: u32 = 20_000;
 /// Of one entry; the host sets it anew each time, so bare wasmtime does too.
@@ -101,17 +101,9 @@ impl Bare {
         // The ones of the cycle, as the host defines them: typed.
         linker.func_wrap("env", "proxy_get_header_map_value", |_: i32, _: i32, _: i32, _: i32, _: i32| 1)?;
         linker.func_wrap("env", "proxy_add_header_map_value", |_: i32, _: i32, _: i32, _: i32, _: i32| 0)?;
-        for import in module.imports() {
-            let ExternType::Func(signature) = import.ty() else { continue };
-            if linker.get(&mut Store::new(engine, ()), import.module(), import.name()).is_none() {
-                linker.func_new(import.module(), import.name(), signature, |_, _, results| {
-                    results.fill(Val::I32(0));
-                    Ok(())
-                })?;
-            }
-        }
         let mut store = Store::new(engine, ());
         store.set_fuel(FUEL)?;
+        linker.define_unknown_imports_as_default_values(&mut store, &module)?;
         let instance = linker.instantiate(&mut store, &module)?;
         if let Ok(start) = instance.get_typed_func::<(), ()>(&mut store, "_initialize") {
             start.call(&mut store, ())?;
