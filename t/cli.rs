@@ -109,7 +109,9 @@ fn every_mistake() -> Result<(), Failed> {
     let folder = workspace(&[("a.yaml", text)]);
     let ran = pwtest(folder.path(), &["run", "a.yaml"]);
     expect_code(&ran, 2)?;
-    for expected in ["did you mean `host`", "did you mean `status`", "http://", "one", "a.yaml:2:", "a.yaml:5:", "a.yaml:7:", "^"] {
+    for expected in
+        ["did you mean `host`", "did you mean `status`", "http://", "one", "a.yaml:2:", "a.yaml:5:", "a.yaml:7:", "^"]
+    {
         check(ran.stderr.contains(expected), &format!("the mistakes mention {expected:?}"), &ran)?;
     }
     check(ran.stdout.is_empty(), "nothing is run", &ran)
@@ -143,7 +145,8 @@ fn refusals() -> Result<(), Failed> {
 fn any_number_of_threads() -> Result<(), Failed> {
     let plugins = root().join("t/plugins");
     let plugins = plugins.to_string_lossy();
-    let run = |jobs: &str| pwtest_with(&root(), &["run", &plugins, "--trace", "--verbose", "--jobs", jobs], &[("CI", "1")]);
+    let run =
+        |jobs: &str| pwtest_with(&root(), &["run", &plugins, "--trace", "--verbose", "--jobs", jobs], &[("CI", "1")]);
     let (one, many) = (run("1"), run("8"));
     expect_code(&one, 0)?;
     check(timeless(&one.stdout) == timeless(&many.stdout), "the output does not depend on the threads", &many)
@@ -155,7 +158,14 @@ fn trap_explains_itself() -> Result<(), Failed> {
     let folder = workspace(&[("a.yaml", text)]);
     let ran = pwtest(folder.path(), &["run", "a.yaml"]);
     expect_code(&ran, 1)?;
-    for expected in ["FromUtf8Error", "on_request_headers", "read_name", "fragile/src/lib.rs:", "GET http://app.test/x", "proxy_get_header_map_value"] {
+    for expected in [
+        "FromUtf8Error",
+        "on_request_headers",
+        "read_name",
+        "fragile/src/lib.rs:",
+        "GET http://app.test/x",
+        "proxy_get_header_map_value",
+    ] {
         check(ran.stdout.contains(expected), &format!("the report mentions {expected:?}"), &ran)?;
     }
     Ok(())
@@ -251,7 +261,12 @@ fn no_escape_sequences() -> Result<(), Failed> {
             (drop (call $log (i32.const 4) (i32.const 16) (i32.const 16))) unreachable))"#;
     let text = "plugin: esc.wat\ncases:\n  - name: one\n    request: GET http://a.test/\n";
     let folder = workspace(&[("esc.wat", module), ("a.yaml", text)]);
-    for flags in [&["run", "a.yaml"][..], &["run", "a.yaml", "--trace", "--verbose"], &["run", "a.yaml", "--accept"], &["review"]] {
+    for flags in [
+        &["run", "a.yaml"][..],
+        &["run", "a.yaml", "--trace", "--verbose"],
+        &["run", "a.yaml", "--accept"],
+        &["review"],
+    ] {
         let ran = pwtest(folder.path(), flags);
         let clean = |text: &str| !text.chars().any(|c| c.is_control() && c != '\n');
         check(clean(&ran.stdout) && clean(&ran.stderr), "no control characters", &ran)?;
@@ -276,7 +291,14 @@ fn abi_tables() -> Result<(), Failed> {
     let ran = pwtest(Path::new("."), &["abi"]);
     expect_code(&ran, 0)?;
     // abi.md 3.2-3.12 and 4.1.
-    for name in ["proxy_log", "proxy_http_call", "proxy_get_log_level", "proxy_continue_request", "fd_write", "proxy_on_grpc_close"] {
+    for name in [
+        "proxy_log",
+        "proxy_http_call",
+        "proxy_get_log_level",
+        "proxy_continue_request",
+        "fd_write",
+        "proxy_on_grpc_close",
+    ] {
         check(ran.stdout.contains(name), &format!("{name} is listed"), &ran)?;
     }
     Ok(())

@@ -75,7 +75,8 @@ fn printing() -> Result<(), Failed> {
     for file in files.iter().filter(|file| !file.starts_with(base.join("cli"))) {
         for (number, line) in code(file).lines().enumerate() {
             let line = line.trim_start();
-            if !line.starts_with("//") && ["println!", "eprintln!", "print!(", "dbg!"].iter().any(|p| line.contains(p)) {
+            if !line.starts_with("//") && ["println!", "eprintln!", "print!(", "dbg!"].iter().any(|p| line.contains(p))
+            {
                 wrong.push(format!("{}:{}", file.display(), number + 1));
             }
         }

@@ -101,7 +101,8 @@ fn split(line: &str) -> Vec<String> {
 /// Times are no promise of the README: every time in brackets is as good as another. `…` matches anything.
 fn matches(shown: &str, expected: &str) -> bool {
     let times = regex::Regex::new(r"\[ *[0-9.]+m?s\]").expect("a pattern");
-    let plain = |text: &str| times.replace_all(text, "[time]").lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>();
+    let plain =
+        |text: &str| times.replace_all(text, "[time]").lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>();
     let (shown, expected) = (plain(shown.trim()), plain(expected.trim()));
     shown.len() == expected.len()
         && shown.iter().zip(&expected).all(|(shown, expected)| {

@@ -105,9 +105,7 @@ impl Callback {
 
     /// The callback that a scenario calls by this name, with or without its prefixes.
     pub fn from_name(name: &str) -> Option<Self> {
-        ALL.iter()
-            .copied()
-            .find(|c| c.export() == name || c.short() == name || c.subject() == name)
+        ALL.iter().copied().find(|c| c.export() == name || c.short() == name || c.subject() == name)
     }
 
     /// How many parameters the export has in a version of the ABI: the two header callbacks have no

@@ -37,10 +37,7 @@ pub enum PairsError {
 
 /// The size in bytes of the serialised form.
 pub fn encoded_len(pairs: &[Pair]) -> usize {
-    4 + pairs
-        .iter()
-        .map(|(key, value)| 8 + key.len() + 1 + value.len() + 1)
-        .sum::<usize>()
+    4 + pairs.iter().map(|(key, value)| 8 + key.len() + 1 + value.len() + 1).sum::<usize>()
 }
 
 /// Serialises a map. An empty map is four zero bytes; hosts that hand out nothing instead decide that themselves.

@@ -11,10 +11,7 @@ pub fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The path as people write it: segments joined by dots.
 pub fn dotted(path: &[u8]) -> String {
-    segments(path)
-        .map(String::from_utf8_lossy)
-        .collect::<Vec<_>>()
-        .join(".")
+    segments(path).map(String::from_utf8_lossy).collect::<Vec<_>>().join(".")
 }
 
 #[cfg(test)]

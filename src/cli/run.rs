@@ -119,8 +119,7 @@ fn reporters(args: &RunArgs, colours: bool) -> anyhow::Result<Vec<Box<dyn Report
     };
     let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     let options = report::Options { color: colours, verbosity, trace: args.trace, width: width.unwrap_or(120) };
-    let mut reporters: Vec<Box<dyn Reporter>> =
-        vec![Box::new(report::Terminal::new(std::io::stdout(), options))];
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(report::Terminal::new(std::io::stdout(), options))];
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
         reporters.push(Box::new(report::GitHub::new(std::io::stdout())));
     }

@@ -4,9 +4,7 @@
 //! so every span is fitted to the text here first; and it is given no more of the file than it will show.
 
 use super::{Diagnostic, Source, Span};
-use annotate_snippets::{
-    Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
-};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 /// A line longer than this is cut around the place that matters. The library does so too, but looks at all
 /// of the line first.
@@ -28,9 +26,7 @@ impl Diagnostic {
                     let (line, column) = source.position(fit(&source.text, span).start);
                     group.element(origin.line(line).char_column(column)).element(self.snippet(source, span))
                 }
-                Some(span) => {
-                    group.element(self.snippet(source, span).path(source.path.display().to_string()))
-                }
+                Some(span) => group.element(self.snippet(source, span).path(source.path.display().to_string())),
                 None => group.element(origin),
             };
         }
@@ -62,9 +58,10 @@ impl Diagnostic {
         Snippet::source(&text[window.clone()])
             .line_start(line_number)
             .annotation(AnnotationKind::Primary.span(inside(primary)).label(self.label.as_deref()))
-            .annotations(also.iter().map(|(span, label)| {
-                AnnotationKind::Context.span(inside(fit(text, span))).label(label.as_str())
-            }))
+            .annotations(
+                also.iter()
+                    .map(|(span, label)| AnnotationKind::Context.span(inside(fit(text, span))).label(label.as_str())),
+            )
     }
 }
 

@@ -1,7 +1,7 @@
 //! The answers to HTTP calls.
 
-use super::world::Answer;
 use super::Host;
+use super::world::Answer;
 use crate::abi::{CallId, Callback};
 use crate::message::Headers;
 use crate::trace::{CallAnswer, Event};
@@ -41,10 +41,7 @@ impl Host {
         let (plugin, token) = (pending.plugin, pending.token);
         self.world.recorder.push(|| {
             let answer = match &answer {
-                Ok(answer) => CallAnswer::Response {
-                    status: status_of(&answer.headers),
-                    body: answer.body.len(),
-                },
+                Ok(answer) => CallAnswer::Response { status: status_of(&answer.headers), body: answer.body.len() },
                 Err((_, message)) => CallAnswer::Failed((*message).to_owned()),
             };
             Event::CallAnswered { call: CallId(token), plugin, answer }

@@ -25,7 +25,11 @@ impl Host {
     pub(super) fn emit(&mut self, id: ExchangeId, direction: Direction, part: Part) {
         // Envoy 1.40: a local response that has been asked for overtakes a request that was continued before it.
         let replaced = direction == Direction::Request
-            && self.world.deferred.iter().any(|d| d.exchange == id && matches!(d.action, DeferredAction::LocalResponse(_)));
+            && self
+                .world
+                .deferred
+                .iter()
+                .any(|d| d.exchange == id && matches!(d.action, DeferredAction::LocalResponse(_)));
         let Some(e) = self.ex_mut(id) else { return };
         let unreachable = direction == Direction::Request && e.upstream_unreachable;
         let half = e.half_mut(direction);

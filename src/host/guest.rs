@@ -15,7 +15,14 @@ pub(super) enum Guest {
 
 impl Host {
     /// Calls a stream callback of one filter.
-    pub(super) fn guest(&mut self, id: ExchangeId, filter: usize, direction: Direction, callback: Callback, args: &[u32]) -> Guest {
+    pub(super) fn guest(
+        &mut self,
+        id: ExchangeId,
+        filter: usize,
+        direction: Direction,
+        callback: Callback,
+        args: &[u32],
+    ) -> Guest {
         let Some(entry) = self.ex(id).and_then(|e| e.filters.get(filter)) else { return Guest::Stopped };
         let (vm, plugin, context, bypassed) = (entry.vm, entry.plugin, entry.context, entry.bypassed);
         if bypassed {

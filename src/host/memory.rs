@@ -173,10 +173,11 @@ pub fn write_long(caller: &mut Caller<'_, VmState>, value: u64, pointer: i32) ->
 /// (abi.md 2.5: Go's allocator panics on size 0).
 pub fn write_bytes(
     caller: &mut Caller<'_, VmState>,
-    value: Bytes,
+    value: impl Into<Bytes>,
     pointer_out: i32,
     size_out: i32,
 ) -> wasmtime::Result<bool> {
+    let value = value.into();
     let pointer = if value.is_empty() {
         0
     } else {

@@ -92,7 +92,14 @@ impl Host {
     }
 
     /// Enters the guest and records it.
-    fn call(&mut self, vm: VmIndex, plugin: PluginIndex, callback: Callback, context: ContextId, args: &[u32]) -> Called {
+    fn call(
+        &mut self,
+        vm: VmIndex,
+        plugin: PluginIndex,
+        callback: Callback,
+        context: ContextId,
+        args: &[u32],
+    ) -> Called {
         let Some(machine) = self.vms.get_mut(vm.0) else { return Called::Skipped };
         if machine.failed && self.world.profile.trap_disables_vm {
             return Called::Skipped;
@@ -157,9 +164,10 @@ fn panic_message(events: &[Event]) -> Option<String> {
             }
             text.push_str(&String::from_utf8_lossy(message));
             // A line may come in many writes: Go's runtime prints its panics word by word.
-            let goes_on = record.returned.iter().any(|(name, value)| {
-                *name == "nwritten" && *value == Value::U32(message.len() as u32)
-            });
+            let goes_on = record
+                .returned
+                .iter()
+                .any(|(name, value)| *name == "nwritten" && *value == Value::U32(message.len() as u32));
             if !goes_on {
                 text.push('\n');
             }

@@ -46,9 +46,8 @@ fn reasons(error: &LoadError) -> String {
 }
 
 /// What the rows offer, in the form that an inspection takes.
-static TABLE: LazyLock<ImportTable> = LazyLock::new(|| ImportTable {
-    known: hostcalls::rows().flat_map(known).collect::<Vec<_>>().into(),
-});
+static TABLE: LazyLock<ImportTable> =
+    LazyLock::new(|| ImportTable { known: hostcalls::rows().flat_map(known).collect::<Vec<_>>().into() });
 
 fn known(row: &'static row::Row) -> impl Iterator<Item = Known> {
     // Leaked once for the life of the process: the table is static data that is computed from the rows.

@@ -57,7 +57,8 @@ impl Host {
             true => (wire::grpc_reply(response), Bytes::new()),
             false => (wire::local_reply(response, self.world.profile), response.body.clone()),
         };
-        let details: Vec<u8> = response.details.iter().map(|b| if b.is_ascii_whitespace() { b'_' } else { *b }).collect();
+        let details: Vec<u8> =
+            response.details.iter().map(|b| if b.is_ascii_whitespace() { b'_' } else { *b }).collect();
         self.reply(id, headers, body, details.into());
     }
 

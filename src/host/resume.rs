@@ -111,13 +111,19 @@ impl Host {
     fn continued_while_running(&mut self, id: ExchangeId, direction: Direction, filter: usize) {
         let plugin = self.ex(id).and_then(|e| e.filters.get(filter)).map(|f| f.plugin);
         let (what, envoy) = match direction {
-            Direction::Request => ("request", "sends the request upstream a second time if its headers callback does it"),
-            Direction::Response => ("response", "crashes if the response has not begun, and sends its head twice if it has"),
+            Direction::Request => {
+                ("request", "sends the request upstream a second time if its headers callback does it")
+            }
+            Direction::Response => {
+                ("response", "crashes if the response has not begun, and sends its head twice if it has")
+            }
         };
         self.world.finding(
             "continue-not-paused",
             plugin,
-            format!("the {what} was continued while it was not paused: Envoy 1.40 {envoy}; continue only what you paused"),
+            format!(
+                "the {what} was continued while it was not paused: Envoy 1.40 {envoy}; continue only what you paused"
+            ),
         );
     }
 

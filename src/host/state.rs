@@ -132,7 +132,12 @@ impl VmState {
     }
 
     /// Gives out the next context id.
-    pub fn new_context(&mut self, root: Option<ContextId>, plugin: PluginIndex, stream: Option<StreamRef>) -> ContextId {
+    pub fn new_context(
+        &mut self,
+        root: Option<ContextId>,
+        plugin: PluginIndex,
+        stream: Option<StreamRef>,
+    ) -> ContextId {
         self.last_context += 1;
         let id = ContextId(self.last_context);
         self.contexts.insert(id, Context { root: root.unwrap_or(id), plugin, stream });

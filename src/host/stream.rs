@@ -117,9 +117,8 @@ impl Host {
 
     /// Whether a direction still takes pieces.
     pub(super) fn flows(&self, id: ExchangeId, direction: Direction) -> bool {
-        self.ex(id).is_some_and(|e| {
-            e.state == ExchangeState::Open && !(direction == Direction::Request && e.request_closed)
-        })
+        self.ex(id)
+            .is_some_and(|e| e.state == ExchangeState::Open && !(direction == Direction::Request && e.request_closed))
     }
 
     /// A piece enters the chain at its beginning.
@@ -150,7 +149,12 @@ impl Host {
                 self.trailers(id, direction, at);
             }
             Part::Reset => {
-                self.upstream_failed(id, 503, super::reply::RESET, "upstream_reset_after_response_started{protocol_error}");
+                self.upstream_failed(
+                    id,
+                    503,
+                    super::reply::RESET,
+                    "upstream_reset_after_response_started{protocol_error}",
+                );
             }
         }
     }
@@ -314,9 +318,7 @@ impl Host {
             let callback = by(direction, Callback::OnRequestTrailers, Callback::OnResponseTrailers);
             let Guest::Action(action) = self.guest(id, filter, direction, callback, &[count as u32]) else { return };
             self.note_action(id, filter, callback, action);
-            let paused = self.pause_holds(direction)
-                && action != 0
-                && !self.continued_meanwhile(id, filter, direction);
+            let paused = self.pause_holds(direction) && action != 0 && !self.continued_meanwhile(id, filter, direction);
             let Some(stage) = self.stage_mut(id, filter, direction) else { return };
             if paused {
                 stage.hold = Hold::Trailers;

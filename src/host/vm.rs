@@ -165,7 +165,13 @@ impl Vm {
 
     /// Calls a callback. `args` begins with the context; a guest of ABI 0.1.0 gets as many as it takes.
     /// `Ok(None)` is a callback without result, or one that the guest does not have.
-    pub fn call(&mut self, callback: Callback, args: &[u32], world: &mut Box<World>, plugin: PluginIndex) -> Result<Option<u32>, Broken> {
+    pub fn call(
+        &mut self,
+        callback: Callback,
+        args: &[u32],
+        world: &mut Box<World>,
+        plugin: PluginIndex,
+    ) -> Result<Option<u32>, Broken> {
         let resolved = match self.resolve(callback) {
             Ok(resolved) => resolved,
             Err(error) => return Err(broken(&error)),
@@ -305,9 +311,10 @@ fn broken(error: &wasmtime::Error) -> Broken {
         (kind, trap.to_string())
     } else if let Some(trap) = error.downcast_ref::<wasmtime::Trap>() {
         match trap {
-            wasmtime::Trap::OutOfFuel => {
-                (TrapKind::OutOfFuel, "the fuel of this callback is used up: an endless loop, or very much work".to_owned())
-            }
+            wasmtime::Trap::OutOfFuel => (
+                TrapKind::OutOfFuel,
+                "the fuel of this callback is used up: an endless loop, or very much work".to_owned(),
+            ),
             other => (TrapKind::Guest, other.to_string()),
         }
     } else {

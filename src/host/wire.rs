@@ -30,7 +30,8 @@ pub(super) fn refusal(headers: &Headers, direction: Direction) -> Option<Refusal
 
 fn request_refusal(headers: &Headers) -> Option<Refusal> {
     let unroutable = || Refusal { status: 404, body: String::new(), details: "route_not_found".to_owned() };
-    if !headers.get(b":path").is_some_and(|path| path.starts_with(b"/")) || headers.get(b"x-forwarded-proto").is_none() {
+    if !headers.get(b":path").is_some_and(|path| path.starts_with(b"/")) || headers.get(b"x-forwarded-proto").is_none()
+    {
         return Some(unroutable());
     }
     let invalid = |body: String| {

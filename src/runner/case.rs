@@ -92,13 +92,7 @@ fn load(job: &Job<'_>, plugins: &Plugins) -> Result<Vec<Arc<LoadedPlugin>>, Vec<
     if failures.is_empty() { Ok(modules) } else { Err(failures) }
 }
 
-fn run_loaded(
-    job: &Job<'_>,
-    modules: &[Arc<LoadedPlugin>],
-    mode: Mode,
-    deny: &super::Deny,
-    result: &mut CaseResult,
-) {
+fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &super::Deny, result: &mut CaseResult) {
     let mut first = drive(job, modules, None);
     let ways = cut_variants(job.case);
     let mut ends: Option<Vec<End>> = None;
@@ -146,12 +140,8 @@ fn expects_anything(case: &Case) -> bool {
 /// Runs one variant and judges it.
 fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>) -> Run {
     let (scenario, case) = (job.scenario, job.case);
-    let mut world = World::new(
-        job.profile,
-        Clock::starting_at(scenario.clock_ns),
-        Entropy::seeded(scenario.seed),
-        Recording::On,
-    );
+    let mut world =
+        World::new(job.profile, Clock::starting_at(scenario.clock_ns), Entropy::seeded(scenario.seed), Recording::On);
     world.properties = scenario.properties.iter().map(|(path, value)| (path.value.clone(), property(value))).collect();
     if let Some(buffer) = scenario.limits.buffer {
         world.buffer_limit = usize::try_from(buffer).unwrap_or(usize::MAX);
@@ -195,13 +185,8 @@ fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {
     let mut failures = Vec::new();
     let trap_expected = job.case.expect.as_ref().is_some_and(|e| e.trap.is_some());
     for (step, run) in job.case.steps.iter().zip(steps) {
-        let judged = Judged {
-            events,
-            range: run.range.clone(),
-            exchange: run.exchange,
-            stuck: run.stuck,
-            plugins: &plugins,
-        };
+        let judged =
+            Judged { events, range: run.range.clone(), exchange: run.exchange, stuck: run.stuck, plugins: &plugins };
         let expected_here = step.expect.as_ref().is_some_and(|e| e.trap.is_some());
         if !expected_here && !trap_expected {
             failures.extend(trap_failures(events, run.range.clone()));
@@ -376,7 +361,8 @@ fn ends_differently(expected: &[End], actual: &[End], variant: Variant) -> Failu
 
 /// The variants that a case is run with beside the plain one.
 fn cut_variants(case: &Case) -> Vec<Variant> {
-    let every = |body: Option<&Body>| body.filter(|b| b.cut == Some(Cut::Every)).map(|b| b.chunks.iter().map(Bytes::len).sum());
+    let every =
+        |body: Option<&Body>| body.filter(|b| b.cut == Some(Cut::Every)).map(|b| b.chunks.iter().map(Bytes::len).sum());
     let lengths = case.steps.iter().filter_map(|step| match &step.kind {
         StepKind::Request(request) => every(request.body.as_ref()).or(match &request.upstream {
             Upstream::Reply(reply) => every(reply.body.as_ref()),

@@ -72,7 +72,9 @@ pub fn delivery(body: &Body, protocol: Protocol, variant: Option<Variant>) -> De
     };
     let chunks = match cut {
         None | Some(Cutting::Whole) => body.chunks.clone(),
-        Some(Cutting::At(at)) => body.chunks.iter().flat_map(|c| [c.slice(..at.min(c.len())), c.slice(at.min(c.len())..)]).collect(),
+        Some(Cutting::At(at)) => {
+            body.chunks.iter().flat_map(|c| [c.slice(..at.min(c.len())), c.slice(at.min(c.len())..)]).collect()
+        }
         Some(Cutting::Bytes) => body.chunks.iter().flat_map(|c| (0..c.len()).map(|i| c.slice(i..=i))).collect(),
     };
     let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();

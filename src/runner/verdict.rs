@@ -17,8 +17,10 @@ pub fn expects_start_failure(expect: &Expect) -> bool {
 /// A plugin that did not start.
 pub fn start_failure(error: &StartError, span: Option<Span>) -> Failure {
     let hint = match error {
-        StartError::Configure => "the logs of this case say what the plugin did not like; to test this, expect \
-                                  `actions: { configure: false }`",
+        StartError::Configure => {
+            "the logs of this case say what the plugin did not like; to test this, expect \
+                                  `actions: { configure: false }`"
+        }
         StartError::VmStart => "the logs of this case say why; to test this, expect `actions: { vm_start: false }`",
         StartError::Trapped(Entry::Start(_)) => {
             "only few hostcalls are allowed before the contexts exist: move the work to proxy_on_vm_start or \
@@ -82,12 +84,7 @@ pub fn call_not_made(callout: &Callout) -> Failure {
 }
 
 /// A request that never came to its end.
-pub fn stuck(
-    paused: Option<(PluginIndex, Direction)>,
-    names: &[String],
-    span: Option<Span>,
-    event: usize,
-) -> Failure {
+pub fn stuck(paused: Option<(PluginIndex, Direction)>, names: &[String], span: Option<Span>, event: usize) -> Failure {
     let title = match paused {
         Some((plugin, direction)) => {
             let name = names.get(plugin.0).map_or("?", String::as_str);

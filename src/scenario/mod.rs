@@ -70,9 +70,7 @@ fn read(path: &Path) -> Result<String, Diagnostic> {
     let failed = |error: std::io::Error| {
         let problem = Diagnostic::new(format!("can't read `{shown}`: {}", reason(&error)));
         match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                problem.hint("check the path; it is relative to the current folder")
-            }
+            std::io::ErrorKind::NotFound => problem.hint("check the path; it is relative to the current folder"),
             _ => problem,
         }
     };

@@ -138,13 +138,26 @@ impl Sheet {
                     self.line(ChangeTag::Delete, Some(left), None, before[left], parts.get(at).map(|(left, _)| left));
                 }
                 for (at, right) in new.enumerate() {
-                    self.line(ChangeTag::Insert, None, Some(right), after[right], parts.get(at).map(|(_, right)| right));
+                    self.line(
+                        ChangeTag::Insert,
+                        None,
+                        Some(right),
+                        after[right],
+                        parts.get(at).map(|(_, right)| right),
+                    );
                 }
             }
         }
     }
 
-    fn line(&mut self, tag: ChangeTag, old: Option<usize>, new: Option<usize>, text: &str, differs: Option<&Vec<Range<usize>>>) {
+    fn line(
+        &mut self,
+        tag: ChangeTag,
+        old: Option<usize>,
+        new: Option<usize>,
+        text: &str,
+        differs: Option<&Vec<Range<usize>>>,
+    ) {
         if self.shown == self.options.lines {
             self.hidden += 1;
             return;
@@ -174,7 +187,9 @@ impl Sheet {
             let _ = match piece {
                 Piece::Text { text, differs: true } => write!(self.out, "{}", marked.apply_to(visible(text))),
                 Piece::Text { text, differs: false } => write!(self.out, "{}", style.apply_to(visible(text))),
-                Piece::LeftOut(count) => write!(self.out, "{}", dim.apply_to(format_args!(" …{} characters… ", line::grouped(count)))),
+                Piece::LeftOut(count) => {
+                    write!(self.out, "{}", dim.apply_to(format_args!(" …{} characters… ", line::grouped(count))))
+                }
             };
         }
         self.out.push('\n');

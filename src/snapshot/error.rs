@@ -60,7 +60,9 @@ impl SnapshotError {
     pub(super) fn io(action: FileAction, path: &Path, error: &io::Error) -> Self {
         let (why, hint) = match error.kind() {
             io::ErrorKind::NotFound => ("there is no such file or folder", None),
-            io::ErrorKind::PermissionDenied => ("permission denied", Some("check who owns the folder and whether it can be written")),
+            io::ErrorKind::PermissionDenied => {
+                ("permission denied", Some("check who owns the folder and whether it can be written"))
+            }
             io::ErrorKind::ReadOnlyFilesystem => {
                 ("the file system is read-only", Some("set CI=1 to compare without writing anything"))
             }
@@ -73,7 +75,9 @@ impl SnapshotError {
             io::ErrorKind::NotADirectory => {
                 ("a part of the path is a file, where a folder belongs", Some("move that file away"))
             }
-            io::ErrorKind::InvalidFilename => ("the path is too long for this file system", Some("shorten the names of the folders")),
+            io::ErrorKind::InvalidFilename => {
+                ("the path is too long for this file system", Some("shorten the names of the folders"))
+            }
             io::ErrorKind::InvalidData => {
                 ("it is not UTF-8 text", Some("snapshots are text: restore the file, or delete it and run again"))
             }

@@ -122,15 +122,20 @@ pub fn read(path: &Path) -> Result<Option<Snapshot>, SnapshotError> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match is_link(path) {
-                true => Err(SnapshotError::new(FileAction::Read, path, "it is a symbolic link to a file that does not exist")
-                    .hint("remove the link, or restore the file it points to")),
+                true => Err(SnapshotError::new(
+                    FileAction::Read,
+                    path,
+                    "it is a symbolic link to a file that does not exist",
+                )
+                .hint("remove the link, or restore the file it points to")),
                 false => Ok(None),
             };
         }
         Err(error) => return Err(SnapshotError::io(FileAction::Read, path, &error)),
     };
     Snapshot::parse(&text).map(Some).map_err(|why| {
-        SnapshotError::new(FileAction::Read, path, why).hint("repair it, restore it, or delete it and run again; it was left as it is")
+        SnapshotError::new(FileAction::Read, path, why)
+            .hint("repair it, restore it, or delete it and run again; it was left as it is")
     })
 }
 
@@ -141,7 +146,9 @@ pub fn write(path: &Path, snapshot: &Snapshot) -> Result<(), SnapshotError> {
     let failed = |error: &io::Error| SnapshotError::io(FileAction::Write, path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => SnapshotError::io(FileAction::Write, folder, &io::ErrorKind::NotADirectory.into()),
+        io::ErrorKind::AlreadyExists => {
+            SnapshotError::io(FileAction::Write, folder, &io::ErrorKind::NotADirectory.into())
+        }
         _ => SnapshotError::io(FileAction::Write, folder, &error),
     })?;
     let mut making = tempfile::Builder::new();
@@ -181,7 +188,9 @@ pub fn remove(path: &Path) -> Result<bool, SnapshotError> {
         Ok(()) => Ok(true),
         // Asked again, because a read-only file system refuses before it looks.
         Err(_) if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) => Ok(false),
-        Err(_) if path.is_dir() => Err(SnapshotError::io(FileAction::Remove, path, &io::ErrorKind::IsADirectory.into())),
+        Err(_) if path.is_dir() => {
+            Err(SnapshotError::io(FileAction::Remove, path, &io::ErrorKind::IsADirectory.into()))
+        }
         Err(error) => Err(SnapshotError::io(FileAction::Remove, path, &error)),
     }
 }
@@ -238,7 +247,9 @@ fn is_plain(value: &str) -> bool {
     let begins = match bytes.first() {
         Some(first) if first.is_ascii_alphabetic() => true,
         // No number and no date has a blank in it.
-        Some(first) => first.is_ascii_digit() && value.contains(' ') && value.contains(|c: char| c.is_ascii_alphabetic()),
+        Some(first) => {
+            first.is_ascii_digit() && value.contains(' ') && value.contains(|c: char| c.is_ascii_alphabetic())
+        }
         None => false,
     };
     begins

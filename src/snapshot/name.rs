@@ -139,7 +139,8 @@ mod tests {
         let names = FileNames::new(["a b", "a-b", "A-B", "other"]);
         assert_eq!(names.get("a-b"), "a-b", "a name that is its own file name keeps it");
         assert_eq!(names.get("other"), "other");
-        let all: BTreeSet<String> = ["a b", "a-b", "A-B"].iter().map(|case| names.get(case).to_ascii_lowercase()).collect();
+        let all: BTreeSet<String> =
+            ["a b", "a-b", "A-B"].iter().map(|case| names.get(case).to_ascii_lowercase()).collect();
         assert_eq!(all.len(), 3, "{names:?}");
     }
 

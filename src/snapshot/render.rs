@@ -89,7 +89,11 @@ impl Page<'_> {
                 }
             }
             Event::CallbackEntered(entered) => {
-                let head = format!("[{}] {}", self.name(entered.plugin.0), call_text(entered.callback, entered.args.as_slice()));
+                let head = format!(
+                    "[{}] {}",
+                    self.name(entered.plugin.0),
+                    call_text(entered.callback, entered.args.as_slice())
+                );
                 match entered.callback {
                     Entry::Callback(_) => self.open.push(OpenCallback { head, lines: Vec::new() }),
                     Entry::Start(_) => self.start = Some(head),
@@ -174,10 +178,8 @@ impl Page<'_> {
         let Some(OpenCallback { head, lines }) = self.open.pop() else { return };
         let result = show::result_of(left);
         // That a plugin starts and ends is what everybody expects of it.
-        let lifecycle = matches!(
-            left.callback,
-            Entry::Callback(Callback::OnVmStart | Callback::OnConfigure | Callback::OnDone)
-        );
+        let lifecycle =
+            matches!(left.callback, Entry::Callback(Callback::OnVmStart | Callback::OnConfigure | Callback::OnDone));
         let as_usual = result.is_none() || (lifecycle && left.result != Some(0));
         if lines.is_empty() && as_usual && self.detail == Detail::Behaviour {
             return;

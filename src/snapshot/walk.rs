@@ -84,7 +84,9 @@ fn list(folder: &Path, found: &mut Files) -> Vec<PathBuf> {
         let passed_over = ["target", "node_modules", ".git"].iter().any(|skip| name == *skip);
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && (inside || !passed_over) => below.push(entry.path()),
-            Ok(kind) if !kind.is_dir() && inside && is_snapshot(Path::new(&name)) => drop(found.files.insert(entry.path())),
+            Ok(kind) if !kind.is_dir() && inside && is_snapshot(Path::new(&name)) => {
+                drop(found.files.insert(entry.path()))
+            }
             Ok(kind) if kind.is_file() && inside && is_leftover(&entry) => drop(found.leftovers.insert(entry.path())),
             Ok(_) | Err(_) => {}
         }

@@ -172,7 +172,9 @@ impl<'a> Talk<'a> {
 
     fn summary(&self) -> String {
         let mut text = String::new();
-        for (what, names) in [("accepted", &self.accepted), ("rejected", &self.rejected), ("left for later", &self.left)] {
+        for (what, names) in
+            [("accepted", &self.accepted), ("rejected", &self.rejected), ("left for later", &self.left)]
+        {
             if !names.is_empty() {
                 text += &format!("{what}:\n");
                 names.iter().for_each(|name| text += &format!("  {name}\n"));

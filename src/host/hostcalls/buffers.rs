@@ -51,8 +51,7 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
                 // Envoy 1.40: also while the root context is created, but not in on_vm_start.
                 Some(root)
                     if entry == Entry::Callback(Callback::OnConfigure)
-                        || (entry == Entry::Callback(Callback::OnContextCreate)
-                            && state.acting_stream().is_none()) =>
+                        || (entry == Entry::Callback(Callback::OnContextCreate) && state.acting_stream().is_none()) =>
                 {
                     Ok(Content::Shared(root.config.clone()))
                 }
@@ -68,9 +67,10 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
 }
 
 fn body(cx: &Cx, direction: Direction) -> Content {
-    let stage = cx.state.acting_stream().and_then(|stream| {
-        cx.state.world.exchanges.get(&stream.exchange)?.stage(stream.filter, direction)
-    });
+    let stage = cx
+        .state
+        .acting_stream()
+        .and_then(|stream| cx.state.world.exchanges.get(&stream.exchange)?.stage(stream.filter, direction));
     match stage {
         Some(stage) if stage.buffer_visible => Content::Body(direction),
         _ => Content::ClosedBody,

@@ -3,7 +3,7 @@
 //! Whether a map can be reached depends on where the stream stands, and differs between hosts; `access` is the
 //! only place that decides it.
 
-use super::row::{Cx, PairsArg, hostcall_rows};
+use super::row::{Cx, PairsArg, PairsOut, hostcall_rows};
 use crate::abi::{AbiVersion, Callback, MapType, Status, pairs};
 use crate::host::state::{StreamRef, VmState};
 use crate::host::world::World;
@@ -156,23 +156,23 @@ fn size(cx: &mut Cx, map: MapType) -> Result<u32, Status> {
     Ok(writable(cx, map)?.byte_size() as u32)
 }
 
-fn get_pairs(cx: &mut Cx, map: MapType) -> Result<Bytes, Status> {
+fn get_pairs(cx: &mut Cx, map: MapType) -> Result<PairsOut, Status> {
     match access(cx, map) {
         Access::Open | Access::Read => {}
-        Access::Creatable | Access::Nothing => return Ok(Bytes::new()),
+        Access::Creatable | Access::Nothing => return Ok(PairsOut(Bytes::new())),
         Access::Closed => {
             note_closed(cx, map);
             return match cx.state.world.profile.closed_map_pairs {
-                Status::Ok => Ok(Bytes::new()),
+                Status::Ok => Ok(PairsOut(Bytes::new())),
                 status => Err(status),
             };
         }
     }
-    let Some(headers) = find(cx, map) else { return Ok(Bytes::new()) };
+    let Some(headers) = find(cx, map) else { return Ok(PairsOut(Bytes::new())) };
     if headers.is_empty() {
-        return Ok(Bytes::new());
+        return Ok(PairsOut(Bytes::new()));
     }
-    Ok(pairs::encode(headers.iter().map(|(k, v)| (&k[..], &v[..]))).into())
+    Ok(PairsOut(pairs::encode(headers.iter().map(|(k, v)| (&k[..], &v[..]))).into()))
 }
 
 fn get(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<Bytes, Status> {

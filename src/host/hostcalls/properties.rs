@@ -125,7 +125,9 @@ fn of_stream(cx: &Cx, path: &[u8]) -> Result<Property, Status> {
         [b"request", b"response", b"connection", b"source", b"destination", b"upstream", b"filter_state"];
     let without_bytes = match rest.as_slice() {
         [] => OBJECTS.contains(&first) || (first == b"upstream_filter_state" && exchange.upstream_answered),
-        [b"upstream_host_metadata" | b"upstream_host_locality_metadata"] => first == b"xds" && exchange.upstream_answered,
+        [b"upstream_host_metadata" | b"upstream_host_locality_metadata"] => {
+            first == b"xds" && exchange.upstream_answered
+        }
         _ => false,
     };
     if without_bytes {
@@ -207,7 +209,10 @@ fn response(exchange: &Exchange, rest: &[&[u8]], in_log: bool) -> Option<Propert
         [b"grpc_status"] => Some(Property::Int(grpc_status(exchange, headers?))),
         // What the upstream took: scripted upstreams take no time of their own.
         [b"backend_latency"] if in_log && exchange.upstream_answered => Some(Property::Int(0)),
-        [b"code_details"] => headers.map(|_| Property::Bytes(exchange.details.clone())),
+        [b"code_details"] => {
+            let known = headers.is_some() || !exchange.details.is_empty();
+            known.then(|| Property::Bytes(exchange.details.clone()))
+        }
         [b"headers"] => Some(headers.map_or(Property::Map(Vec::new()), map)),
         [b"headers", name] => joined(headers?, name),
         [b"headers_bytes"] => Some(Property::Int(headers.map_or(0, Headers::byte_size) as i64)),

@@ -249,6 +249,21 @@ impl Out for u64 {
         Value::U64(*self)
     }
 }
+/// A serialised header map, which the trace shows decoded.
+pub struct PairsOut(pub Bytes);
+
+impl From<PairsOut> for Bytes {
+    fn from(pairs: PairsOut) -> Self {
+        pairs.0
+    }
+}
+
+impl Out for PairsOut {
+    fn value(&self) -> Value {
+        PairsArg::new(&self.0).value()
+    }
+}
+
 impl Out for Bytes {
     fn value(&self) -> Value {
         Value::Bytes(self.clone())
@@ -326,10 +341,7 @@ macro_rules! row_params {
 /// One `Param`.
 macro_rules! param {
     ($name:ident $kind:ident) => {
-        $crate::host::hostcalls::row::Param {
-            name: stringify!($name),
-            kind: $crate::host::hostcalls::row::Kind::$kind,
-        }
+        $crate::host::hostcalls::row::Param { name: stringify!($name), kind: $crate::host::hostcalls::row::Kind::$kind }
     };
 }
 
@@ -543,6 +555,6 @@ macro_rules! record_slice {
 }
 
 pub(crate) use {
-    check_out, decode_slice, decode_word, hostcall_rows, param, record_arg, record_slice, row_flag, row_link, row_params,
-    write_out, zero_out,
+    check_out, decode_slice, decode_word, hostcall_rows, param, record_arg, record_slice, row_flag, row_link,
+    row_params, write_out, zero_out,
 };

@@ -18,10 +18,6 @@ fn get(cx: &mut Cx, key: &[u8]) -> Result<(Bytes, u32), Status> {
 
 fn set(cx: &mut Cx, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
     let cas = cx.state.world.shared_data.set(key, value, cas)?;
-    cx.effect(|| Effect::SharedDataSet {
-        key: Bytes::copy_from_slice(key),
-        value: Bytes::copy_from_slice(value),
-        cas,
-    });
+    cx.effect(|| Effect::SharedDataSet { key: Bytes::copy_from_slice(key), value: Bytes::copy_from_slice(value), cas });
     Ok(())
 }

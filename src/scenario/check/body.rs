@@ -158,9 +158,7 @@ pub(super) fn hex(cx: &mut Cx, node: &Node) -> Option<Bytes> {
         match c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()) {
             Some(digit) => digits.push(digit),
             None => {
-                cx.push(
-                    cx.at(&node.span, format!("`hex`: {} is not a hexadecimal digit", quote(&c.to_string()))),
-                );
+                cx.push(cx.at(&node.span, format!("`hex`: {} is not a hexadecimal digit", quote(&c.to_string()))));
                 return None;
             }
         }

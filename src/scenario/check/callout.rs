@@ -25,11 +25,10 @@ pub(super) fn callouts(cx: &mut Cx, node: &Node) -> Option<Vec<Callout>> {
 
 fn callout(cx: &mut Cx, node: &Node) -> Option<Callout> {
     let fields = cx.fields(node, "an entry of `callouts`", &CALLOUT)?;
-    let to =
-        cx.required(&fields, "to", "name the upstream as the plugin does: `to: authz`").and_then(|node| {
-            let name = cx.word(node, "`to`")?;
-            Some(Spanned { value: name.to_string(), span: node.span.clone() })
-        });
+    let to = cx.required(&fields, "to", "name the upstream as the plugin does: `to: authz`").and_then(|node| {
+        let name = cx.word(node, "`to`")?;
+        Some(Spanned { value: name.to_string(), span: node.span.clone() })
+    });
     let expect = fields.get("expect").map(|node| expect::message(cx, node, "`expect`", Side::Upstream));
     let reply = match fields.get("reply") {
         Some(node) => reply(cx, node),
@@ -70,8 +69,7 @@ pub(super) fn status(cx: &mut Cx, node: &Node) -> Option<u16> {
         }
         _ => {
             cx.push(
-                cx.at(&node.span, format!("{} is not a status code", quote(&status.to_string())))
-                    .hint("200 to 599"),
+                cx.at(&node.span, format!("{} is not a status code", quote(&status.to_string()))).hint("200 to 599"),
             );
             None
         }

@@ -10,11 +10,8 @@ use crate::scenario::model::{Body, CalloutReply, Case, Cut, SnapshotMode, Step, 
 use crate::scenario::yaml::{Node, Value};
 use std::collections::HashMap;
 
-const SNAPSHOTS: &[(&str, SnapshotMode)] = &[
-    ("true", SnapshotMode::Behaviour),
-    ("hostcalls", SnapshotMode::Hostcalls),
-    ("false", SnapshotMode::Off),
-];
+const SNAPSHOTS: &[(&str, SnapshotMode)] =
+    &[("true", SnapshotMode::Behaviour), ("hostcalls", SnapshotMode::Hostcalls), ("false", SnapshotMode::Off)];
 /// Keys that a case has beside `steps` only in the steps.
 const STEP_KEYS: &[&str] = &["request", "advance", "reconfigure", "shutdown", "upstream", "callouts"];
 

@@ -119,9 +119,9 @@ impl<'s> Cx<'s> {
                 let last = error.lines().last().unwrap_or_default();
                 let why = last.strip_prefix("error: ").unwrap_or(last).to_string();
                 let problem = self.at(&node.span, "not a regular expression").label(why);
-                self.push(problem.hint(
-                    "the syntax is that of Rust's regex crate; a literal `{` or `(` is escaped with `\\`",
-                ));
+                self.push(
+                    problem.hint("the syntax is that of Rust's regex crate; a literal `{` or `(` is escaped with `\\`"),
+                );
                 None
             }
         }

@@ -6,9 +6,7 @@ use super::headers::{self, Part};
 use super::keys::{self, CLIENT_SEES, EXPECT, TRAP, UPSTREAM_SEES};
 use super::matcher;
 use crate::abi::{ALL_CALLBACKS, Action, Callback, LogLevel, Returns};
-use crate::scenario::model::{
-    ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, Spanned, TrapExpect,
-};
+use crate::scenario::model::{ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, Spanned, TrapExpect};
 use crate::scenario::yaml::{Key, Node, Value};
 
 /// Which end sees a message: a request has a method and a path, a response has a status.
@@ -23,8 +21,7 @@ type ByName = Vec<(Spanned<String>, Match)>;
 /// The whole mapping.
 pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
     let fields = cx.fields(node, "`expect`", &EXPECT)?;
-    let upstream_sees =
-        fields.get("upstream_sees").map(|node| message(cx, node, "`upstream_sees`", Side::Upstream));
+    let upstream_sees = fields.get("upstream_sees").map(|node| message(cx, node, "`upstream_sees`", Side::Upstream));
     let client_sees = fields.get("client_sees").map(|node| message(cx, node, "`client_sees`", Side::Client));
     let actions = fields.get("actions").map(|node| actions(cx, node));
     let logs_seen = fields.get("logs").map(|node| logs(cx, node, "`logs`"));
@@ -71,8 +68,7 @@ pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Optio
     if let (Side::Client, Some(Some(Match { matcher: Matcher::Equal(text), span }))) = (side, &status) {
         let code = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u16>().ok());
         if !code.is_some_and(|code| (100..=599).contains(&code)) {
-            let problem =
-                cx.at(span, format!("{} is not a status code", quote(&String::from_utf8_lossy(text))));
+            let problem = cx.at(span, format!("{} is not a status code", quote(&String::from_utf8_lossy(text))));
             cx.push(problem.hint("100 to 599, or a matcher: `{ matches: ^5 }`"));
         }
     }
@@ -100,9 +96,7 @@ fn message_headers(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<R
     for (key, value) in entries {
         fine &= header_name(cx, key, side);
         match values(cx, value) {
-            Some(values) => {
-                expected.push((Spanned { value: key.text.clone(), span: key.span.clone() }, values))
-            }
+            Some(values) => expected.push((Spanned { value: key.text.clone(), span: key.span.clone() }, values)),
             None => fine = false,
         }
     }
@@ -111,9 +105,7 @@ fn message_headers(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<R
 
 fn header_name(cx: &mut Cx, key: &Key, side: Side) -> bool {
     let pseudo = match (key.text.as_str(), side) {
-        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream) | (":status", Side::Client) => {
-            &key.text[1..]
-        }
+        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream) | (":status", Side::Client) => &key.text[1..],
         _ => {
             let part = match side {
                 Side::Upstream => Part::Request,
@@ -135,8 +127,7 @@ fn values(cx: &mut Cx, node: &Node) -> Option<Vec<Match>> {
         cx.push(cx.at(&node.span, "an empty list of values").hint("`null` says that the header is absent"));
         return None;
     }
-    let values: Vec<_> =
-        items.iter().filter_map(|item| matcher::present(cx, item, "a value of a header")).collect();
+    let values: Vec<_> = items.iter().filter_map(|item| matcher::present(cx, item, "a value of a header")).collect();
     (values.len() == items.len()).then_some(values)
 }
 
@@ -210,8 +201,7 @@ fn callback(cx: &mut Cx, name: &str, key: &Key, which: Wanted) -> Option<Callbac
         Some(_) => cx.at(&key.span, format!("{} returns nothing", quote(name))),
         None => cx.at(&key.span, format!("no callback is called {}", quote(name))),
     };
-    let names =
-        || ALL_CALLBACKS.iter().filter(|callback| wanted(callback)).map(|callback| callback.subject());
+    let names = || ALL_CALLBACKS.iter().filter(|callback| wanted(callback)).map(|callback| callback.subject());
     let bare = name.strip_prefix("proxy_").unwrap_or(name);
     let hint = match keys::similar(bare.strip_prefix("on_").unwrap_or(bare), names()) {
         Some(close) => format!("did you mean `{close}`?"),
@@ -285,9 +275,7 @@ fn findings(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
     let mut found = Vec::with_capacity(items.len());
     for item in items {
         let Some(id) = cx.text(item, "a finding") else { continue };
-        let word = |word: &str| {
-            !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
+        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if !id.split('-').all(word) {
             let problem = cx.at(&item.span, format!("{} is not the id of a finding", quote(id)));
             cx.push(problem.hint("ids are written like `content-length-stale`"));

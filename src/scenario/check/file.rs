@@ -111,9 +111,7 @@ fn protocol(cx: &mut Cx, node: &Node) -> Option<Protocol> {
         _ => None,
     };
     if let Some(name) = other_name {
-        cx.push(
-            cx.at(&node.span, "`protocol` is `http/1.1` or `h2`").hint(format!("did you mean `{name}`?")),
-        );
+        cx.push(cx.at(&node.span, "`protocol` is `http/1.1` or `h2`").hint(format!("did you mean `{name}`?")));
         return None;
     }
     cx.one_of(node, "`protocol`", PROTOCOLS)
@@ -136,9 +134,7 @@ fn properties(cx: &mut Cx, node: &Node) -> Option<Vec<(Spanned<String>, Property
 fn property(cx: &mut Cx, node: &Node) -> Option<PropertyValue> {
     match &node.value {
         Value::Nothing => {
-            cx.push(
-                cx.at(&node.span, "a property without a value").hint("`null` hides it, `\"\"` is empty text"),
-            );
+            cx.push(cx.at(&node.span, "a property without a value").hint("`null` hides it, `\"\"` is empty text"));
             None
         }
         Value::Null => Some(PropertyValue::Absent),
@@ -160,10 +156,8 @@ fn property(cx: &mut Cx, node: &Node) -> Option<PropertyValue> {
             super::body::raw(cx, node, "a property").map(PropertyValue::Bytes)
         }
         Value::Map(entries) => {
-            let values: Vec<_> = entries
-                .iter()
-                .filter_map(|(key, value)| Some((key.text.clone(), property(cx, value)?)))
-                .collect();
+            let values: Vec<_> =
+                entries.iter().filter_map(|(key, value)| Some((key.text.clone(), property(cx, value)?))).collect();
             (values.len() == entries.len()).then_some(PropertyValue::Map(values))
         }
     }

@@ -42,8 +42,7 @@ pub(super) static PLUGIN: Place = Place {
 pub(super) static LIMITS: Place =
     Place { name: "`limits`", keys: &["fuel", "memory", "buffer"], later: &[], near: &[] };
 
-pub(super) static ON_TRAP: Place =
-    Place { name: "`on_trap`", keys: &["request", "vm"], later: &[], near: &[] };
+pub(super) static ON_TRAP: Place = Place { name: "`on_trap`", keys: &["request", "vm"], later: &[], near: &[] };
 
 pub(super) static REDACT: Place =
     Place { name: "an entry of `redact`", keys: &["matches", "as"], later: &[], near: &[] };
@@ -165,12 +164,8 @@ pub(super) static CLIENT_SEES: Place = Place {
 
 pub(super) static TRAP: Place = Place { name: "`trap`", keys: &["in", "message"], later: &[], near: &[] };
 
-pub(super) static MATCHER: Place = Place {
-    name: "a matcher",
-    keys: &["contains", "matches", "json", "file", "hex", "not"],
-    later: &[],
-    near: &[],
-};
+pub(super) static MATCHER: Place =
+    Place { name: "a matcher", keys: &["contains", "matches", "json", "file", "hex", "not"], later: &[], near: &[] };
 
 /// What to say about a key that is not of this place.
 pub(super) fn hint(place: &Place, key: &str) -> String {
@@ -184,8 +179,7 @@ pub(super) fn hint(place: &Place, key: &str) -> String {
     if let Some(close) = similar(key, place.keys.iter().copied()) {
         return format!("did you mean `{close}`?");
     }
-    let elsewhere =
-        place.near.iter().find_map(|other| Some((similar(key, other.keys.iter().copied())?, other)));
+    let elsewhere = place.near.iter().find_map(|other| Some((similar(key, other.keys.iter().copied())?, other)));
     if let Some((close, other)) = elsewhere {
         return format!("did you mean `{close}`? it is a key of {}", other.name);
     }
@@ -211,9 +205,7 @@ pub(super) fn similar<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> O
     let word = word.to_lowercase().replace('-', "_");
     let allowed = (word.chars().count() / 3).max(1);
     words
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(&word, &candidate.to_lowercase().replace('-', "_")), candidate)
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase().replace('-', "_")), candidate))
         .filter(|(distance, candidate)| *distance <= allowed && *distance < candidate.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

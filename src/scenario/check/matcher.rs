@@ -31,10 +31,7 @@ pub(super) fn matcher(cx: &mut Cx, node: &Node, name: &str) -> Option<Match> {
 /// A matcher where absent makes no sense.
 pub(super) fn present(cx: &mut Cx, node: &Node, name: &str) -> Option<Match> {
     if matches!(node.value, Value::Null) {
-        cx.push(
-            cx.at(&node.span, format!("{name} can't be absent"))
-                .hint("write `\"null\"` if the word is meant"),
-        );
+        cx.push(cx.at(&node.span, format!("{name} can't be absent")).hint("write `\"null\"` if the word is meant"));
         return None;
     }
     matcher(cx, node, name)
@@ -64,9 +61,7 @@ fn form(cx: &mut Cx, node: &Node, name: &str) -> Option<Matcher> {
         },
         "matches" => regex(cx, inner).map(Matcher::Matches),
         "json" => json(cx, inner).map(Matcher::Json),
-        "file" => {
-            body::file(cx, inner).map(|(path, content)| Matcher::File { path: PathBuf::from(path), content })
-        }
+        "file" => body::file(cx, inner).map(|(path, content)| Matcher::File { path: PathBuf::from(path), content }),
         "hex" => body::hex(cx, inner).map(Matcher::Equal),
         _ => matcher(cx, inner, "`not`").map(|found| Matcher::Not(Box::new(found.matcher))),
     }

@@ -10,8 +10,7 @@ use crate::scenario::yaml::{Node, Value, to_json};
 use bytes::Bytes;
 use std::path::PathBuf;
 
-const PHASES: &[(&str, RequestPhase)] =
-    &[("rewrite", RequestPhase::Rewrite), ("access", RequestPhase::Access)];
+const PHASES: &[(&str, RequestPhase)] = &[("rewrite", RequestPhase::Rewrite), ("access", RequestPhase::Access)];
 
 /// The chain of the file.
 pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
@@ -22,8 +21,7 @@ pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
         [(key, node), ..] => (key, node),
         [] => {
             if !file.later && !file.misspelt(&["plugin", "plugins"]) {
-                let hint =
-                    "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`";
+                let hint = "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`";
                 cx.push(cx.at(&start(file), "`plugin` is missing").hint(hint));
             }
             return None;
@@ -133,8 +131,7 @@ pub(super) fn config(cx: &mut Cx, node: &Node, name: &str) -> Option<Bytes> {
         Value::Null => Some(Bytes::new()),
         Value::Nothing => {
             cx.push(
-                cx.at(&node.span, format!("{name} has no value"))
-                    .hint("`null` or `\"\"` is the empty configuration"),
+                cx.at(&node.span, format!("{name} has no value")).hint("`null` or `\"\"` is the empty configuration"),
             );
             None
         }
@@ -159,9 +156,7 @@ fn env(cx: &mut Cx, node: &Node) -> Option<Vec<(String, String)>> {
     let mut variables = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         if key.text.is_empty() || key.text.contains(['=', '\0']) {
-            cx.push(
-                cx.at(&key.span, format!("{} is not the name of an environment variable", quote(&key.text))),
-            );
+            cx.push(cx.at(&key.span, format!("{} is not the name of an environment variable", quote(&key.text))));
         }
         let Some(value_text) = cx.text(value, "`env`") else { continue };
         if value_text.contains('\0') {

@@ -46,16 +46,12 @@ impl Cx<'_> {
             (_, Value::Nothing) => Some("write a value after the colon, or remove the key"),
             ("text", Value::Null) => Some("write `\"null\"` if the word is meant"),
             ("text", Value::List(_)) => Some("text that begins with `[` needs quotes"),
-            ("text", Value::Map(_)) => {
-                Some("text that begins with `{`, or holds a colon and a space, needs quotes")
-            }
+            ("text", Value::Map(_)) => Some("text that begins with `{`, or holds a colon and a space, needs quotes"),
             ("a list", _) => Some("a list is written `[a, b]`, or with one `- ` before each item"),
             ("a mapping", Value::Text(text)) if text.plain && text.text.contains(':') => {
                 Some("a space is needed after the colon")
             }
-            ("a mapping", _) => {
-                Some("a mapping is written `{ key: value }`, or with one `key: value` on each line")
-            }
+            ("a mapping", _) => Some("a mapping is written `{ key: value }`, or with one `key: value` on each line"),
             _ => None,
         };
         let problem = self.at(&node.span, title);
@@ -165,8 +161,7 @@ impl Cx<'_> {
 
     /// A number of bytes.
     pub fn byte_count(&mut self, node: &Node, name: &str) -> Option<u64> {
-        const HINT: &str =
-            "sizes are written `4096`, `64KiB`, `16MiB`, `1GiB`, or decimal `64kB`, `16MB`, `1GB`";
+        const HINT: &str = "sizes are written `4096`, `64KiB`, `16MiB`, `1GiB`, or decimal `64kB`, `16MB`, `1GB`";
         self.with_unit(node, name, "a size", HINT, crate::scenario::units::bytes)
     }
 
@@ -211,11 +206,8 @@ impl Cx<'_> {
     pub fn only_one(&mut self, present: &[&(Key, Node)], name: &str) {
         if let Some(((first, _), rest)) = present.split_first() {
             for (key, _) in rest {
-                let problem =
-                    self.at(&key.span, format!("`{}` and `{}` exclude each other", first.text, key.text));
-                self.push(
-                    problem.label(format!("{name} is one or the other")).also(first.span.clone(), "first"),
-                );
+                let problem = self.at(&key.span, format!("`{}` and `{}` exclude each other", first.text, key.text));
+                self.push(problem.label(format!("{name} is one or the other")).also(first.span.clone(), "first"));
             }
         }
     }

@@ -80,8 +80,7 @@ fn target(text: &str) -> Result<Target, (&str, String, String)> {
         return wrong(method, format!("{} is not a method", quote(method)), SEND);
     }
     let url = url.trim_start();
-    if let Some((_, version)) = url.split_once(' ').filter(|(_, rest)| rest.trim_start().starts_with("HTTP/"))
-    {
+    if let Some((_, version)) = url.split_once(' ').filter(|(_, rest)| rest.trim_start().starts_with("HTTP/")) {
         return wrong(
             version,
             "a request has no version here".to_string(),
@@ -104,11 +103,7 @@ fn target(text: &str) -> Result<Target, (&str, String, String)> {
     };
     let scheme = scheme.to_ascii_lowercase();
     if scheme != "http" && scheme != "https" {
-        return wrong(
-            url,
-            format!("{} is not a scheme", quote(&scheme)),
-            "a URL begins with `http://` or `https://`",
-        );
+        return wrong(url, format!("{} is not a scheme", quote(&scheme)), "a URL begins with `http://` or `https://`");
     }
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains('#') {
@@ -200,12 +195,7 @@ pub(super) fn reply(cx: &mut Cx, fields: &Fields) -> Option<Reply> {
     let headers = headers::of(cx, fields, "headers", Part::Response);
     let body = fields.get("body").map(|node| body::body(cx, node));
     let trailers = headers::of(cx, fields, "trailers", Part::Trailers);
-    Some(Reply {
-        status: wanted(status)?.unwrap_or(200),
-        headers: headers?,
-        body: wanted(body)?,
-        trailers: trailers?,
-    })
+    Some(Reply { status: wanted(status)?.unwrap_or(200), headers: headers?, body: wanted(body)?, trailers: trailers? })
 }
 
 #[cfg(test)]

@@ -69,9 +69,7 @@ fn has_template(node: &Node) -> bool {
         Value::Nothing | Value::Null => false,
         Value::Text(text) => text.text.contains("${"),
         Value::List(items) => items.iter().any(has_template),
-        Value::Map(entries) => {
-            entries.iter().any(|(key, node)| key.text.contains("${") || has_template(node))
-        }
+        Value::Map(entries) => entries.iter().any(|(key, node)| key.text.contains("${") || has_template(node)),
     }
 }
 
@@ -183,8 +181,7 @@ impl<'n> Columns<'n> {
 
     fn unknown(&self, cx: &mut Cx, node: &Node, written: &str) {
         let name = &written[2..written.len() - 1];
-        let problem =
-            cx.at(&cx.piece(&node.span, written), format!("{} has no column in `with`", quote(written)));
+        let problem = cx.at(&cx.piece(&node.span, written), format!("{} has no column in `with`", quote(written)));
         let (label, hint) = match self.in_table {
             false => ("this case has no `with`", "write `$${` for a literal `${`".to_string()),
             true => match keys::similar(name, self.cells.iter().map(|(key, _)| key.text.as_str())) {

@@ -23,8 +23,9 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
     let present = fields.present(STEP_KINDS);
     cx.only_one(&present, "a step");
     let kind = present.first().and_then(|(key, node)| match key.text.as_str() {
-        "request" => request::request(cx, node, fields.get("upstream"))
-            .map(|request| StepKind::Request(Box::new(request))),
+        "request" => {
+            request::request(cx, node, fields.get("upstream")).map(|request| StepKind::Request(Box::new(request)))
+        }
         "advance" => cx.duration(node, "`advance`").map(StepKind::Advance),
         "reconfigure" => reconfigure(cx, node),
         _ => shutdown(cx, node),

@@ -46,8 +46,7 @@ fn the_top_level() {
     let hosts: Vec<&str> = scenario.hosts.iter().map(|host| host.value.as_str()).collect();
     assert_eq!(hosts, ["apisix", "spec", "envoy@/usr/bin/envoy"]);
     assert_eq!(scenario.protocol, Protocol::H2);
-    let properties: Vec<_> =
-        scenario.properties.into_iter().map(|(path, value)| (path.value, value)).collect();
+    let properties: Vec<_> = scenario.properties.into_iter().map(|(path, value)| (path.value, value)).collect();
     let bytes = |text: &'static [u8]| PropertyValue::Bytes(text.into());
     let nested = PropertyValue::List(vec![PropertyValue::Int(1), bytes(b"two")]);
     let expected = [
@@ -64,14 +63,8 @@ fn the_top_level() {
     assert_eq!(scenario.clock_ns, 1_580_702_706_000_000_000);
     assert_eq!(scenario.seed, u64::MAX);
     let limits = scenario.limits;
-    assert_eq!(
-        (limits.fuel, limits.memory, limits.buffer),
-        (Some(50_000_000), Some(16 << 20), Some(1_000_000))
-    );
-    assert_eq!(
-        (scenario.on_trap.request, scenario.on_trap.vm),
-        (Some(TrapRequest::FailOpen), Some(TrapVm::Keep))
-    );
+    assert_eq!((limits.fuel, limits.memory, limits.buffer), (Some(50_000_000), Some(16 << 20), Some(1_000_000)));
+    assert_eq!((scenario.on_trap.request, scenario.on_trap.vm), (Some(TrapRequest::FailOpen), Some(TrapVm::Keep)));
     assert_eq!(scenario.redact[0].replacement, "<id>");
 }
 
@@ -87,8 +80,7 @@ fn a_case_of_one_step() {
     let sent = request(step);
     assert_eq!((&sent.method[..], &sent.scheme[..]), (&b"post"[..], &b"https"[..]));
     assert_eq!((&sent.authority[..], &sent.path[..]), (&b"app.test:8443"[..], &b"/a?b=c"[..]));
-    let headers: Vec<(&[u8], &[u8])> =
-        sent.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let headers: Vec<(&[u8], &[u8])> = sent.headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
     assert_eq!(headers, [(&b"X-A"[..], &b"yes"[..]), (b"x-b", b"1.0"), (b"x-b", b"\xff\x00"), (b"x-c", b"")]);
     assert_eq!(sent.trailers.len(), 2);
     let body = sent.body.as_ref().expect("a body");
@@ -102,9 +94,7 @@ fn a_case_of_one_step() {
     assert!(matches!(&authz.reply, CalloutReply::Reply(reply) if reply.status == 403));
     assert!(matches!(slow.reply, CalloutReply::Fail(Failure::Unknown)));
     assert_eq!(slow.after, Duration::from_secs(90));
-    assert!(
-        matches!(&quick.reply, CalloutReply::Reply(reply) if reply.status == 200 && reply.body.is_none())
-    );
+    assert!(matches!(&quick.reply, CalloutReply::Reply(reply) if reply.status == 200 && reply.body.is_none()));
 }
 
 #[test]
@@ -123,16 +113,11 @@ fn expectations() {
     assert_eq!(seen.status.as_ref().map(equal), Some(&b"201"[..]));
     let Some(Match { matcher: Matcher::File { content, .. }, .. }) = &seen.body else { panic!("a file") };
     assert_eq!(&content[..], b"from a file");
-    let actions: Vec<_> =
-        expect.actions.iter().map(|action| (action.callback, action.actions.as_slice())).collect();
+    let actions: Vec<_> = expect.actions.iter().map(|action| (action.callback, action.actions.as_slice())).collect();
     let body: &[u32] = &[1, 1, 7];
     assert_eq!(
         actions,
-        [
-            (Callback::OnRequestHeaders, &[0][..]),
-            (Callback::OnRequestBody, body),
-            (Callback::OnResponseBody, &[])
-        ]
+        [(Callback::OnRequestHeaders, &[0][..]), (Callback::OnRequestBody, body), (Callback::OnResponseBody, &[])]
     );
     let levels: Vec<_> = expect.logs.iter().map(|log| log.level).collect();
     assert_eq!(levels, [Some(LogLevel::Warn), Some(LogLevel::Error), None, None]);
@@ -161,9 +146,7 @@ fn several_steps() {
     let repeated = request(&steps[3]).body.as_ref().expect("a body");
     assert_eq!((repeated.chunks[0].len(), repeated.cut), (2048, Some(Cut::Every)));
     assert!(matches!(steps[4].kind, StepKind::Advance(time) if time == Duration::from_secs(60)));
-    assert!(
-        matches!(&steps[5].kind, StepKind::Reconfigure { plugin: 1, config } if &config[..] == br#"{"a":1}"#)
-    );
+    assert!(matches!(&steps[5].kind, StepKind::Reconfigure { plugin: 1, config } if &config[..] == br#"{"a":1}"#));
     assert!(matches!(&steps[6].kind, StepKind::Reconfigure { plugin: 0, config } if &config[..] == b"text"));
     assert!(matches!(steps[7].kind, StepKind::Shutdown));
 }
@@ -177,14 +160,11 @@ fn tables() {
     assert_eq!(&alice.path[..], b"/alice?${x}");
     assert_eq!(&alice.headers[0].0[..], b"x-read");
     assert_eq!(alice.body.as_ref().map(|body| body.chunks.len()), Some(2));
-    let body =
-        |case: usize| scenario.cases[case].steps[0].expect.as_ref()?.client_sees.as_ref()?.body.clone();
+    let body = |case: usize| scenario.cases[case].steps[0].expect.as_ref()?.client_sees.as_ref()?.body.clone();
     assert!(matches!(body(2), Some(Match { matcher: Matcher::Absent, .. })));
     let Some(Match { matcher: Matcher::Contains(_), span }) = body(3) else { panic!("contains") };
     assert_eq!(&scenario.source.text[span], "\"${sees}\"");
-    assert!(
-        matches!(&request(&scenario.cases[3].steps[0]).upstream, Upstream::Reply(reply) if reply.status == 403)
-    );
+    assert!(matches!(&request(&scenario.cases[3].steps[0]).upstream, Upstream::Reply(reply) if reply.status == 403));
 }
 
 #[test]
@@ -203,8 +183,7 @@ fn configurations_keep_their_text() {
     let folder = Folder::new();
     let config = |text: &str| {
         let file = format!("plugin: plugin.wasm\nconfig: {text}\ncases: [ {{ name: a, shutdown: true }} ]");
-        let scenario =
-            folder.parse(&file).unwrap_or_else(|problems| panic!("{}", render_all(&problems, false)));
+        let scenario = folder.parse(&file).unwrap_or_else(|problems| panic!("{}", render_all(&problems, false)));
         String::from_utf8(scenario.plugins[0].config.to_vec()).expect("text")
     };
     for (text, expected) in [

@@ -20,16 +20,12 @@ fn deep_nesting_is_refused() {
     let folder = Folder::new();
     for opener in ["[", "{a: ", "- ", "? ", "[{", "a:\n"] {
         let title = refused(&folder, &opener.repeat(100_000));
-        assert!(
-            opener == "a:\n" || opener == "? " || title.contains("nested more than 100 deep"),
-            "{opener}: {title}"
-        );
+        assert!(opener == "a:\n" || opener == "? " || title.contains("nested more than 100 deep"), "{opener}: {title}");
     }
     let indented: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
     assert!(refused(&folder, &indented).contains("nested more than 100 deep"));
     // Two aliases of 60 levels each.
-    let deep =
-        format!("a: &a {}{}\nb: {}*a{}\n", "[".repeat(60), "]".repeat(60), "[".repeat(60), "]".repeat(60));
+    let deep = format!("a: &a {}{}\nb: {}*a{}\n", "[".repeat(60), "]".repeat(60), "[".repeat(60), "]".repeat(60));
     assert!(refused(&folder, &deep).contains("nested more than 100 deep"));
 }
 
@@ -41,9 +37,7 @@ fn aliases_and_tables_do_not_explode() {
         let below = format!("*a{}, ", level - 1).repeat(10);
         laughs += &format!("a{level}: &a{level} [{below}]\n");
     }
-    assert!(
-        refused(&folder, &laughs).contains("too much") || refused(&folder, &laughs).contains("too large")
-    );
+    assert!(refused(&folder, &laughs).contains("too much") || refused(&folder, &laughs).contains("too large"));
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(100));
     assert!(refused(&folder, &long).contains("too much"));
     let table = format!(
@@ -53,11 +47,7 @@ fn aliases_and_tables_do_not_explode() {
     );
     assert!(refused(&folder, &table).contains("expand to too much"));
     let bodies: String = (0..9)
-        .map(|n| {
-            format!(
-                "- {{name: n{n}, request: {{send: PUT http://a, body: {{repeat: x{n}, times: 64MiB}}}}}}\n"
-            )
-        })
+        .map(|n| format!("- {{name: n{n}, request: {{send: PUT http://a, body: {{repeat: x{n}, times: 64MiB}}}}}}\n"))
         .collect();
     assert!(refused(&folder, &format!("plugin: plugin.wasm\ncases:\n{bodies}")).contains("512 MiB together"));
 }

@@ -152,10 +152,7 @@ fn plugins() {
         &with("plugin: { file: plugin.wasm, config: a }\nconfig: b"),
         &[(2, "`config` is given twice", "same plugin")],
     );
-    in_file(
-        &with("plugins: [ plugin.wasm ]\nconfig: b"),
-        &[(2, "stands beside `plugins`", "its own `config`")],
-    );
+    in_file(&with("plugins: [ plugin.wasm ]\nconfig: b"), &[(2, "stands beside `plugins`", "its own `config`")]);
     in_file(&with("plugins: []"), &[(1, "an empty list", "")]);
     in_file(&with("plugin:"), &[(1, "found nothing", "")]);
 }
@@ -163,11 +160,7 @@ fn plugins() {
 #[test]
 fn cases_and_steps() {
     case("tags: x", "does nothing", "add a step");
-    case(
-        "request: GET http://a, advance: 5s",
-        "`request` and `advance` exclude each other",
-        "one or the other",
-    );
+    case("request: GET http://a, advance: 5s", "`request` and `advance` exclude each other", "one or the other");
     case("request: GET http://a, steps: [ { shutdown: true } ]", "stands beside `steps`", "belongs into");
     case("steps: [ { expect: {} } ]", "this step does nothing", "`advance`");
     case("steps: [ { admin: {} } ]", "`admin` is not supported", "");
@@ -181,9 +174,8 @@ fn cases_and_steps() {
     case("shutdown: true, snapshot: all", "`snapshot` can't be `all`", "`hostcalls`");
     case("shutdown: true, tags: [ [] ]", "expected text, found a list", "");
     case("reqest: GET http://a", "unknown key `reqest`", "did you mean `request`?");
-    let chain = |text: &str| {
-        format!("plugins: [ plugin.wasm, plugin.wasm ]\ncases:\n- {{ name: a, reconfigure: {text} }}\n")
-    };
+    let chain =
+        |text: &str| format!("plugins: [ plugin.wasm, plugin.wasm ]\ncases:\n- {{ name: a, reconfigure: {text} }}\n");
     in_file(&chain("x"), &[(3, "which plugin?", "{ plugin: name")]);
     in_file(&chain("{ plugin: x, config: y }"), &[(3, "no plugin is called `x`", "`plugin`")]);
     in_file(&chain("{ plugin: plugin, config: y }"), &[(3, "2 plugins are called `plugin`", "1 or 2")]);
@@ -249,11 +241,7 @@ fn headers() {
     request("headers: [ a ]", "expected a pair, found text", "[name, value]");
     request("headers: [ [a, b, c] ]", "a list of 3", "");
     request("headers: x", "expected a mapping, found text", "");
-    expect(
-        "client_sees: { headers: { ':status': 200 } }",
-        "not among the headers",
-        "`status: …` beside `headers`",
-    );
+    expect("client_sees: { headers: { ':status': 200 } }", "not among the headers", "`status: …` beside `headers`");
     expect("client_sees: { headers: { a: [] } }", "empty list of values", "`null`");
     expect("client_sees: { headers: { a: [ null ] } }", "can't be absent", "");
 }
@@ -318,18 +306,10 @@ fn expectations() {
 fn tables() {
     case("with: [], shutdown: true", "`with` has no rows", "");
     case("with: { a: 1 }, shutdown: true", "expected a list, found a mapping", "");
-    case(
-        "with: [ { user: x } ], request: 'GET http://${usr}/'",
-        "`${usr}` has no column",
-        "did you mean `${user}`?",
-    );
+    case("with: [ { user: x } ], request: 'GET http://${usr}/'", "`${usr}` has no column", "did you mean `${user}`?");
     case("request: 'GET http://${usr}/'", "`${usr}` has no column", "this case has no `with`");
     case("request: 'GET http://${usr'", "is never closed", "$${");
-    case(
-        "with: [ { a: [ x ] } ], request: 'GET http://${a}/'",
-        "`${a}` is a list, and stands inside text",
-        "",
-    );
+    case("with: [ { a: [ x ] } ], request: 'GET http://${a}/'", "`${a}` is a list, and stands inside text", "");
     case("with: [ { a: } ], shutdown: true", "column `a` has no value", "");
     case("with: [ { a: 5 } ], advance: '${a}'", "`5` is not a time", "the unit is missing");
     in_file(

@@ -81,8 +81,7 @@ impl<'s> Builder<'s> {
         let empty = self.root.as_ref().is_none_or(|root| matches!(root.value, Value::Nothing));
         if empty {
             let problem = self.at(0..0, "this file is empty");
-            self.problems
-                .push(problem.hint("a scenario has at least `plugin: path/to/plugin.wasm` and `cases:`"));
+            self.problems.push(problem.hint("a scenario has at least `plugin: path/to/plugin.wasm` and `cases:`"));
             return (None, self.problems);
         }
         (self.root, self.problems)
@@ -110,20 +109,12 @@ impl<'s> Builder<'s> {
             "!!binary" => "raw bytes are written `{ hex: 4d6f7a }`",
             _ => "remove it; text that begins with `!` needs quotes",
         };
-        let problem =
-            self.at(span.unwrap_or_default(), format!("the tag `{original}` has no meaning in a scenario"));
+        let problem = self.at(span.unwrap_or_default(), format!("the tag `{original}` has no meaning in a scenario"));
         self.problems.push(problem.hint(hint));
         false
     }
 
-    pub fn scalar(
-        &mut self,
-        text: Cow<'_, str>,
-        style: ScalarStyle,
-        tagged: bool,
-        anchor: usize,
-        span: Span,
-    ) -> Step {
+    pub fn scalar(&mut self, text: Cow<'_, str>, style: ScalarStyle, tagged: bool, anchor: usize, span: Span) -> Step {
         let plain = style == ScalarStyle::Plain && !tagged;
         let nothing = plain && span.is_empty();
         if self.wants_key() {
@@ -145,11 +136,7 @@ impl<'s> Builder<'s> {
     }
 
     pub fn open_map(&mut self, anchor: usize, span: Span) -> Step {
-        self.open(
-            anchor,
-            span,
-            Content::Map { entries: Vec::new(), key: Pending::None, seen: HashSet::new() },
-        )
+        self.open(anchor, span, Content::Map { entries: Vec::new(), key: Pending::None, seen: HashSet::new() })
     }
 
     fn open(&mut self, anchor: usize, span: Span, content: Content) -> Step {
@@ -194,9 +181,7 @@ impl<'s> Builder<'s> {
         self.aliased_nodes += size.nodes;
         self.aliased_text += size.text;
         if self.aliased_nodes > MAX_ALIASED_NODES || self.aliased_text > MAX_ALIASED_TEXT {
-            return Err(self
-                .at(span, "the aliases of this file stand for too much")
-                .label("this one is too many"));
+            return Err(self.at(span, "the aliases of this file stand for too much").label("this one is too many"));
         }
         if self.open.len() + size.depth > MAX_DEPTH {
             return Err(self.too_deep(span));
@@ -239,8 +224,8 @@ impl<'s> Builder<'s> {
                     .hint("text that holds a colon and a space needs quotes")
             })
         } else if plain && key.text == "<<" {
-            let problem = Diagnostic::new("merge keys (`<<`) are not part of YAML 1.2")
-                .at(self.source, key.span.clone());
+            let problem =
+                Diagnostic::new("merge keys (`<<`) are not part of YAML 1.2").at(self.source, key.span.clone());
             Some(problem.hint("write the entries out, or give the whole mapping as an alias"))
         } else if let Some(first) = duplicate(entries, seen, &key) {
             let problem = Diagnostic::new(format!("key `{}` is given twice", key.text));

@@ -51,8 +51,7 @@ fn number(text: &str) -> Numeral {
         .or_else(|| unsigned.strip_prefix("0o").map(|digits| (digits, 8)))
     {
         // The core schema has no sign before these.
-        let whole =
-            !digits.is_empty() && unsigned.len() == text.len() && digits.chars().all(|c| c.is_digit(radix));
+        let whole = !digits.is_empty() && unsigned.len() == text.len() && digits.chars().all(|c| c.is_digit(radix));
         return match u64::from_str_radix(digits, radix) {
             Ok(number) if whole => Numeral::Number(number.into()),
             _ => Numeral::Text,
@@ -94,8 +93,7 @@ fn is_float(unsigned: &str) -> bool {
         Some((whole, fraction)) => digits(whole) && (fraction.is_empty() || digits(fraction)),
         None => digits(mantissa),
     };
-    mantissa_ok
-        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
+    mantissa_ok && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }
 
 #[cfg(test)]
@@ -104,8 +102,7 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_the_core_schema() {
-        let json =
-            |text: &str| scalar(&Text { text: text.to_string(), plain: true }).map(|json| json.to_string());
+        let json = |text: &str| scalar(&Text { text: text.to_string(), plain: true }).map(|json| json.to_string());
         for (text, expected) in [
             ("1", "1"),
             ("-1", "-1"),

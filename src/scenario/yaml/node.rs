@@ -76,9 +76,7 @@ impl Node {
             Value::Nothing | Value::Null => {}
             Value::Text(text) => size.text = text.text.len(),
             Value::List(items) => items.iter().for_each(|item| size.add(0, item.size())),
-            Value::Map(entries) => {
-                entries.iter().for_each(|(key, node)| size.add(key.text.len(), node.size()))
-            }
+            Value::Map(entries) => entries.iter().for_each(|(key, node)| size.add(key.text.len(), node.size())),
         }
         size
     }

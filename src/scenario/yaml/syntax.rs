@@ -11,8 +11,7 @@ const INDENT: &str = "keys of one mapping begin in the same column";
 const COMMAS: &str = "text that holds a bracket, a brace or a comma needs quotes here: `\"${name}\"`";
 const FLOW: &str = "close it, or quote the text: `\"{…}\"`";
 const ESCAPE: &str = "between double quotes `\\` begins an escape; write single quotes (`'\\d+'`) or none";
-const TRAILING: &str =
-    "the quotes must be around the whole text; a quote inside single quotes is doubled (`'it''s'`)";
+const TRAILING: &str = "the quotes must be around the whole text; a quote inside single quotes is doubled (`'it''s'`)";
 
 /// The parser's error as a diagnostic.
 pub(super) fn diagnostic(source: &Arc<Source>, error: &ScanError) -> Diagnostic {
@@ -50,17 +49,15 @@ fn explain(kind: &ErrorKind, source: &Source, offset: usize) -> (Option<String>,
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             (Some(format!("`{open}` is closed by `{close}`")), Some(FLOW))
         }
-        ErrorKind::MisplacedFlowCollectionEnd => (
-            title("a closing bracket without an opening one"),
-            Some("text that begins with a bracket needs quotes"),
-        ),
+        ErrorKind::MisplacedFlowCollectionEnd => {
+            (title("a closing bracket without an opening one"), Some("text that begins with a bracket needs quotes"))
+        }
         ErrorKind::ExpectedFlowMappingSeparator => (title("expected `,` or `}`"), Some(COMMAS)),
         ErrorKind::ExpectedFlowSequenceSeparator => (title("expected `,` or `]`"), Some(COMMAS)),
         ErrorKind::ExpectedBlockMappingKey => expected_key(&source.text, offset),
-        ErrorKind::ExpectedBlockSequenceEntry => (
-            title("expected another `- `"),
-            Some("a list and keys can't be mixed at one level; check the indentation"),
-        ),
+        ErrorKind::ExpectedBlockSequenceEntry => {
+            (title("expected another `- `"), Some("a list and keys can't be mixed at one level; check the indentation"))
+        }
         ErrorKind::SimpleKeyExpected => (
             title("expected `key: value`"),
             Some("a colon and a space make a key; text over several lines is indented, or follows `|`"),
@@ -76,10 +73,9 @@ fn explain(kind: &ErrorKind, source: &Source, offset: usize) -> (Option<String>,
         ErrorKind::UnexpectedCharacter { character } => {
             (Some(format!("text can't begin with `{character}`")), Some("put the text in quotes"))
         }
-        ErrorKind::MissingAnchorOrAliasName => (
-            title("a name is missing after `*` or `&`"),
-            Some("text that begins with `*` or `&` needs quotes"),
-        ),
+        ErrorKind::MissingAnchorOrAliasName => {
+            (title("a name is missing after `*` or `&`"), Some("text that begins with `*` or `&` needs quotes"))
+        }
         ErrorKind::UnclosedQuotedScalar | ErrorKind::DocumentIndicatorInQuotedScalar => {
             (title("a quote is never closed"), None)
         }
@@ -90,9 +86,7 @@ fn explain(kind: &ErrorKind, source: &Source, offset: usize) -> (Option<String>,
         ErrorKind::InvalidTrailingDoubleQuotedScalar | ErrorKind::InvalidTrailingSingleQuotedScalar => {
             (title("something follows the closing quote"), Some(TRAILING))
         }
-        ErrorKind::UnknownQuotedScalarEscape => {
-            (title("an unknown escape between double quotes"), Some(ESCAPE))
-        }
+        ErrorKind::UnknownQuotedScalarEscape => (title("an unknown escape between double quotes"), Some(ESCAPE)),
         ErrorKind::InvalidBlockScalarHeader => (
             title("the text of `|` or `>` begins on the next line"),
             Some("text that begins with `|` or `>` needs quotes"),

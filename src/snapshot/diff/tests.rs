@@ -86,13 +86,15 @@ fn the_difference_in_a_long_line_is_within_sight() {
 
 #[test]
 fn a_long_line_without_a_counterpart_loses_its_middle() {
-    let text = diff(None, &format!("begin {} end", "x".repeat(10_000)), DiffOptions { width: 40, ..DiffOptions::default() });
+    let text =
+        diff(None, &format!("begin {} end", "x".repeat(10_000)), DiffOptions { width: 40, ..DiffOptions::default() });
     assert!(text.contains("+ begin xxxxxxxxxxxxxx …9,970 characters… xxxxxxxxxxxxxxxx end\n"), "{text}");
 }
 
 #[test]
 fn a_huge_difference_is_cut_short_and_soon() {
-    let side = |word: &str| (0..60_000).map(|nth| format!("{word} {} {nth}\n", nth * 7919 % 104_729)).collect::<String>();
+    let side =
+        |word: &str| (0..60_000).map(|nth| format!("{word} {} {nth}\n", nth * 7919 % 104_729)).collect::<String>();
     let before = Instant::now();
     let text = plain_diff(&side("left"), &side("right"));
     assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());

@@ -30,7 +30,9 @@ fn plain_names_are_not_quoted() {
     for plain in ["adds a header", "401 without a token", "t/a-b/c_d.yaml"] {
         assert!(is_plain(plain), "{plain}");
     }
-    for quoted in ["", "yes", "No", "NaN", "infinity", "1e3", "0o17", "2014-12-31", "12", "1 2", "a: b", "a ", "- a", "é"] {
+    for quoted in
+        ["", "yes", "No", "NaN", "infinity", "1e3", "0o17", "2014-12-31", "12", "1 2", "a: b", "a ", "- a", "é"]
+    {
         assert!(!is_plain(quoted), "{quoted}");
     }
 }
@@ -74,7 +76,8 @@ fn a_checkout_with_crlf_reads_the_same() {
 #[test]
 fn insta_itself_passes_and_fails_against_our_file() {
     let folder = tempfile::tempdir().expect("folder");
-    write(&folder.path().join("ours.snap"), &snapshot("t/a.yaml", "it: works", "---\n  a\u{1f980}\n---\nb")).expect("written");
+    write(&folder.path().join("ours.snap"), &snapshot("t/a.yaml", "it: works", "---\n  a\u{1f980}\n---\nb"))
+        .expect("written");
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder.path());
     settings.set_prepend_module_to_snapshot(false);
@@ -169,7 +172,8 @@ fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
     assert!(error.to_string().starts_with("cannot write "), "{error}");
 
     assert_eq!(read(&path), Ok(Some(old)));
-    let mut left: Vec<_> = std::fs::read_dir(folder.path()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
+    let mut left: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("list").map(|entry| entry.expect("entry").file_name()).collect();
     left.sort();
     assert_eq!(left, ["a.snap", "b.snap"]);
 }
@@ -188,7 +192,8 @@ fn a_full_disk_is_an_error_that_says_so() {
 #[test]
 fn links_are_read_through_and_never_replaced() {
     let folder = tempfile::tempdir().expect("folder");
-    let (file, link, dangling) = (folder.path().join("a.snap"), folder.path().join("b.snap"), folder.path().join("c.snap"));
+    let (file, link, dangling) =
+        (folder.path().join("a.snap"), folder.path().join("b.snap"), folder.path().join("c.snap"));
     let old = snapshot("t/a.yaml", "a", "old");
     write(&file, &old).expect("written");
     std::os::unix::fs::symlink(&file, &link).expect("link");

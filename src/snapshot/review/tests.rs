@@ -37,7 +37,10 @@ fn all_that_waits_is_found_in_order() {
     let (_root, found) = repository();
     assert_eq!(names(&found.pending), ["x/a/adds-a-header@envoy", "x/a/first", "x/target/first"]);
     let first = &found.pending[0];
-    assert_eq!((first.scenario(), first.case(), first.host()), (Some("t/x/a.yaml"), Some("adds a header"), Some("envoy")));
+    assert_eq!(
+        (first.scenario(), first.case(), first.host()),
+        (Some("t/x/a.yaml"), Some("adds a header"), Some("envoy"))
+    );
     let change = found.pending[1].change.as_ref().expect("readable");
     assert_eq!((change.old.as_ref(), change.new.contents.as_str()), (None, "new"));
     assert_eq!(found.pending[1].host(), None);
@@ -116,7 +119,13 @@ fn names_are_exact_or_an_end_or_a_path_or_a_case() {
     let (_root, found) = repository();
     let select = |name: &str| found.select(&[name.to_owned()]).map(|chosen| names(chosen).join(" "));
     let target = &found.pending[2];
-    for name in [&target.name, "target/first", "x/target/first", &target.path.display().to_string(), &target.target.display().to_string()] {
+    for name in [
+        &target.name,
+        "target/first",
+        "x/target/first",
+        &target.path.display().to_string(),
+        &target.target.display().to_string(),
+    ] {
         assert_eq!(select(name).as_deref(), Ok("x/target/first"), "{name}");
     }
     assert_eq!(select("adds-a-header@envoy").as_deref(), Ok("x/a/adds-a-header@envoy"));
@@ -126,7 +135,10 @@ fn names_are_exact_or_an_end_or_a_path_or_a_case() {
     assert!(error.to_string().contains("did you mean") && error.to_string().contains("first\"?)"), "{error}");
     let error = select("eader@envoy").expect_err("not from a slash on");
     assert!(error.to_string().contains("adds-a-header@envoy"), "{error}");
-    assert_eq!(select("zzz").map_err(|error| error.to_string()), Err("no snapshot named \"zzz\" waits for a review".into()));
+    assert_eq!(
+        select("zzz").map_err(|error| error.to_string()),
+        Err("no snapshot named \"zzz\" waits for a review".into())
+    );
     let both = ["target/first".to_owned(), "adds a header".to_owned(), "x/target/first".to_owned()];
     assert_eq!(found.select(&both).map(names), Ok(vec!["x/a/adds-a-header@envoy", "x/target/first"]), "each once");
 }

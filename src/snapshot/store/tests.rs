@@ -98,7 +98,10 @@ fn the_life_of_a_snapshot() {
     assert_eq!(store.read("c", None).expect("read").expect("there").contents, "one");
     // CI sees the same and touches nothing, also when it passes.
     let before = all_files(root.path());
-    assert_eq!(check("three", Mode::ReadOnly), Outcome::Differs { pending: None, old: "one".into(), new: "three".into() });
+    assert_eq!(
+        check("three", Mode::ReadOnly),
+        Outcome::Differs { pending: None, old: "one".into(), new: "three".into() }
+    );
     assert_eq!(check("one", Mode::ReadOnly), Outcome::Match);
     assert_eq!(all_files(root.path()), before);
     // A pass removes what waited.
@@ -170,7 +173,9 @@ fn many_threads_at_once() {
     std::thread::scope(|scope| {
         for part in cases.chunks(8) {
             let store = &store;
-            scope.spawn(move || part.iter().for_each(|case| drop(store.check(case, None, case, Mode::Accept).expect("written"))));
+            scope.spawn(move || {
+                part.iter().for_each(|case| drop(store.check(case, None, case, Mode::Accept).expect("written")))
+            });
         }
     });
     for case in &cases {

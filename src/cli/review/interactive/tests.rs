@@ -58,7 +58,11 @@ fn one_key_for_each() {
     let (code, script, files) = talk("ars", |_| {});
     assert_eq!(code, PENDING, "one was left");
     assert_eq!(files, ["one.snap=new", "three.snap=old", "two.snap.new=new", "two.snap=old"]);
-    assert!(script.pages[1].starts_with("[2/3] ") && script.pages[1].contains("scenario a.yaml, case \"three\"\n"), "{}", script.pages[1]);
+    assert!(
+        script.pages[1].starts_with("[2/3] ") && script.pages[1].contains("scenario a.yaml, case \"three\"\n"),
+        "{}",
+        script.pages[1]
+    );
     assert!(script.pages[0].contains("    1       │ - old\n          1 │ + new\n"), "{}", script.pages[0]);
     for (what, name) in [("accepted:\n", "/one\n"), ("rejected:\n", "/three\n"), ("left for later:\n", "/two\n")] {
         assert!(script.last.split_once(what).is_some_and(|(_, rest)| rest.contains(name)), "{}", script.last);
@@ -91,7 +95,11 @@ fn other_keys_decide_nothing() {
 #[test]
 fn the_whole_text_instead_of_the_difference() {
     let (_, script, _) = talk("dd", |_| {});
-    assert!(script.pages[1].contains("\nnew\nthat was that\n") && !script.pages[1].contains('│'), "{}", script.pages[1]);
+    assert!(
+        script.pages[1].contains("\nnew\nthat was that\n") && !script.pages[1].contains('│'),
+        "{}",
+        script.pages[1]
+    );
     assert_eq!(script.pages[0], script.pages[2]);
 }
 
@@ -100,7 +108,11 @@ fn a_decision_that_fails_is_explained_on_the_same_page() {
     let changed = |store: &Store| drop(store.check("one", None, "newer", Mode::Review).expect("written"));
     let (code, script, files) = talk("as", changed);
     assert_eq!(code, PENDING);
-    assert!(script.pages[1].starts_with("[1/3]") && script.pages[1].contains("a run has changed it since it was shown"), "{}", script.pages[1]);
+    assert!(
+        script.pages[1].starts_with("[1/3]") && script.pages[1].contains("a run has changed it since it was shown"),
+        "{}",
+        script.pages[1]
+    );
     assert!(files.contains(&"one.snap=old".to_owned()));
     let (code, script, _) = talk("A", changed);
     assert_eq!(code, PENDING);
