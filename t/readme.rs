@@ -47,7 +47,9 @@ fn commands() -> Result<(), Failed> {
     }
     let mut ran_any = 0;
     for (command, expected) in consoles(&readme) {
-        let Some(arguments) = command.strip_prefix("pwtest ") else { continue };
+        // The set-up command is the same program, built first.
+        let arguments = command.strip_prefix("pwtest ").or_else(|| command.strip_prefix("cargo run -q -- "));
+        let Some(arguments) = arguments else { return Err(format!("`{command}` is not run by this test").into()) };
         let words = split(arguments);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let ran = pwtest_with(folder.path(), &words, &[]);
@@ -100,7 +102,7 @@ fn split(line: &str) -> Vec<String> {
 
 /// Times are no promise of the README: every time in brackets is as good as another. `…` matches anything.
 fn matches(shown: &str, expected: &str) -> bool {
-    let times = regex::Regex::new(r"\[ *[0-9.]+m?s\]").expect("a pattern");
+    let times = regex::Regex::new(r"\[ *<?[0-9.]+m?s\]").expect("a pattern");
     let plain =
         |text: &str| times.replace_all(text, "[time]").lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>();
     let (shown, expected) = (plain(shown.trim()), plain(expected.trim()));

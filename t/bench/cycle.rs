@@ -30,9 +30,7 @@ pub fn measure(rounds: &Rounds) -> anyhow::Result<Vec<Line>> {
     let mut host = host(&engine, &path)?;
     let request = head(&[(":method", "GET"), (":path", "/hello"), (":authority", "app.test"), (":scheme", "http")]);
     let response = head(&[(":status", "200"), ("content-length", "0")]);
-    let through_host = rounds.median(9, || {
-        (0..CYCLES).try_for_each(|_| exchange(&mut host, &request, &response))
-    })?;
+    let through_host = rounds.median(9, || (0..CYCLES).try_for_each(|_| exchange(&mut host, &request, &response)))?;
     let mut bare = Bare::new(&engine, &std::fs::read(&path)?)?;
     let through_wasmtime = rounds.median(9, || (0..CYCLES).try_for_each(|_| bare.cycle()))?;
     let (host, bare) = (micros(through_host) / f64::from(CYCLES), micros(through_wasmtime) / f64::from(CYCLES));

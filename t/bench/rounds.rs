@@ -19,11 +19,7 @@ impl Rounds {
     }
 
     /// The median time of what `run` does, over so many rounds after one that warms up.
-    pub fn median(
-        &self,
-        wanted: usize,
-        mut run: impl FnMut() -> anyhow::Result<()>,
-    ) -> anyhow::Result<Duration> {
+    pub fn median(&self, wanted: usize, mut run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
         run()?;
         let mut times = Vec::new();
         for _ in 0..self.count(wanted) {
