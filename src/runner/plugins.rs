@@ -9,11 +9,14 @@ use wasmtime::Engine;
 
 type Slot = Arc<OnceLock<Result<Arc<LoadedPlugin>, Arc<PluginError>>>>;
 
+/// Hears of a large module, by path and size, before it is loaded.
+type Tell = Box<dyn Fn(&Path, u64) + Send + Sync>;
+
 /// Modules by path and profile.
 pub struct Plugins {
     engine: Engine,
     loaded: Mutex<HashMap<(PathBuf, &'static str), Slot>>,
-    on_large: Box<dyn Fn(&Path, u64) + Send + Sync>,
+    on_large: Tell,
 }
 
 /// Compiling a module of this size takes long enough for a word to the user.

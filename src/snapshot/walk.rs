@@ -85,9 +85,11 @@ fn list(folder: &Path, found: &mut Files) -> Vec<PathBuf> {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && (inside || !passed_over) => below.push(entry.path()),
             Ok(kind) if !kind.is_dir() && inside && is_snapshot(Path::new(&name)) => {
-                drop(found.files.insert(entry.path()))
+                found.files.insert(entry.path());
             }
-            Ok(kind) if kind.is_file() && inside && is_leftover(&entry) => drop(found.leftovers.insert(entry.path())),
+            Ok(kind) if kind.is_file() && inside && is_leftover(&entry) => {
+                found.leftovers.insert(entry.path());
+            }
             Ok(_) | Err(_) => {}
         }
     }

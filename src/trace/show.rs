@@ -1,7 +1,7 @@
 //! One line of text for one event, for `--trace` and for the part of a trace that stands beside a failure.
 //!
 //! The lines are for people; nothing parses them, and snapshots have their own form. What guests and messages
-//! bring along is drawn and never obeyed: [`text`] escapes it and cuts it short. Real times, addresses and
+//! bring along is drawn and never obeyed: `text` escapes it and cuts it short. Real times, addresses and
 //! paths of this machine do not occur in a trace, so they do not occur here.
 
 mod text;

@@ -20,7 +20,8 @@ use pwtest::trace::Recording;
 use std::sync::Arc;
 use wasmtime::{Engine, Linker, Module, Store, TypedFunc};
 
-const CYCLES: u32 = 20_000;
+/// So many make a round: a few milliseconds.
+const CYCLES: u32 = 1_000;
 /// Of one entry; the host sets it anew each time, so bare wasmtime does too.
 const FUEL: u64 = 2_000_000_000;
 
@@ -30,10 +31,11 @@ pub fn measure(rounds: &Rounds) -> anyhow::Result<Vec<Line>> {
     let mut host = host(&engine, &path)?;
     let request = head(&[(":method", "GET"), (":path", "/hello"), (":authority", "app.test"), (":scheme", "http")]);
     let response = head(&[(":status", "200"), ("content-length", "0")]);
-    let through_host = rounds.median(9, || (0..CYCLES).try_for_each(|_| exchange(&mut host, &request, &response)))?;
     let mut bare = Bare::new(&engine, &std::fs::read(&path)?)?;
-    let through_wasmtime = rounds.median(9, || (0..CYCLES).try_for_each(|_| bare.cycle()))?;
-    let (host, bare) = (micros(through_host) / f64::from(CYCLES), micros(through_wasmtime) / f64::from(CYCLES));
+    let mut with_host = || (0..CYCLES).try_for_each(|_| exchange(&mut host, &request, &response));
+    let mut without = || (0..CYCLES).try_for_each(|_| bare.cycle());
+    let [host, bare] = rounds.medians(101, [&mut with_host, &mut without])?;
+    let (host, bare) = (micros(host) / f64::from(CYCLES), micros(bare) / f64::from(CYCLES));
     Ok(vec![
         Line::at_most("host overhead of a request", host - bare, 5.0, "us"),
         Line::told("the same calls, bare wasmtime", bare, "us"),

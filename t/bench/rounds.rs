@@ -19,16 +19,33 @@ impl Rounds {
     }
 
     /// The median time of what `run` does, over so many rounds after one that warms up.
-    pub fn median(&self, wanted: usize, mut run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
-        run()?;
-        let mut times = Vec::new();
-        for _ in 0..self.count(wanted) {
-            let begun = Instant::now();
-            run()?;
-            times.push(begun.elapsed());
+    pub fn median(&self, wanted: usize, run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+        let mut run = run;
+        let [median] = self.medians(wanted, [&mut run])?;
+        Ok(median)
+    }
+
+    /// The same for several things that are compared: they take turns, so that whatever else the machine does falls
+    /// on all of them.
+    pub fn medians<const N: usize>(
+        &self,
+        wanted: usize,
+        mut runs: [&mut dyn FnMut() -> anyhow::Result<()>; N],
+    ) -> anyhow::Result<[Duration; N]> {
+        let mut times = [const { Vec::new() }; N];
+        for round in 0..=self.count(wanted) {
+            for (run, times) in runs.iter_mut().zip(&mut times) {
+                let begun = Instant::now();
+                run()?;
+                if round > 0 {
+                    times.push(begun.elapsed());
+                }
+            }
         }
-        times.sort();
-        Ok(times[times.len() / 2])
+        Ok(times.map(|mut times| {
+            times.sort();
+            times[times.len() / 2]
+        }))
     }
 }
 

@@ -288,7 +288,7 @@ fn expectations() {
         "no callback is called `request_header`",
         "did you mean `request_headers`?",
     );
-    expect("actions: { tick: continue }", "`tick` returns no action", "`request_headers`");
+    expect("actions: { tick: continue }", "`tick` returns nothing", "`request_headers`");
     expect("actions: { request_body: paus }", "unknown action `paus`", "did you mean `pause`?");
     expect("actions: { request_body: pause, on_request_body: pause }", "there twice", "again");
     expect("logs: done", "expected a list, found text", "");

@@ -1,0 +1,140 @@
+//! The other ends: the scripted origin, the upstreams of calls, and what is left over when a case is over.
+
+use super::*;
+
+impl Driver<'_> {
+    /// The scripted origin gets a piece of a request, and answers when it has all of it.
+    pub(super) fn upstream(&mut self, exchange: ExchangeId, part: &Part) {
+        let Some(flight) = self.flights.get_mut(&exchange) else { return };
+        let (request, step) = (flight.request, flight.step);
+        let begins = matches!(part, Part::Headers { .. });
+        let complete = matches!(
+            part,
+            Part::Headers { end_of_stream: true, .. } | Part::Data { end_of_stream: true, .. } | Part::Trailers(_)
+        );
+        if begins && let Upstream::Never(span) = &request.upstream {
+            let failure = verdict::reached_upstream(span.clone(), self.host.world().recorder.events().len());
+            self.steps[step].failures.push(failure);
+        }
+        if begins && matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
+            flight.answered = true;
+            self.host.upstream_refused(exchange);
+            return;
+        }
+        if !complete || flight.answered {
+            return;
+        }
+        flight.answered = true;
+        match &request.upstream {
+            Upstream::Reply(reply) => {
+                let head = request.method == "HEAD";
+                for part in message::response(reply, self.scenario.protocol, self.variant, head) {
+                    self.host.from_upstream(exchange, part);
+                }
+            }
+            Upstream::Never(_) => {
+                let reply = crate::scenario::Reply { status: 200, headers: vec![], body: None, trailers: vec![] };
+                for part in message::response(&reply, self.scenario.protocol, None, false) {
+                    self.host.from_upstream(exchange, part);
+                }
+            }
+            Upstream::Fail(Fault::Timeout) => {
+                let at = self.now().saturating_add(ROUTE_TIMEOUT_NS);
+                self.schedule(at, Due::UpstreamTimeout(exchange));
+            }
+            Upstream::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => self.host.upstream_reset(exchange),
+        }
+    }
+
+    /// A plugin's call meets the first plan for its upstream that has not been used.
+    pub(super) fn call(&mut self, call: CallId, request: &HttpCall) {
+        let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &request.upstream[..];
+        let fails_at_once = |plan: &&mut Plan<'_>| matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+        let Some(plan) = self.plans.iter_mut().filter(|p| !fails_at_once(p)).find(to) else {
+            let step = self.steps.len().saturating_sub(1);
+            let at = self.events();
+            let span = self.case.steps.get(step).map(|s| s.span.clone());
+            let failure = verdict::unplanned_call(request, span, at);
+            if let Some(step) = self.steps.get_mut(step).filter(|step| step.failures.len() < MOST_FAILURES) {
+                step.failures.push(failure);
+            }
+            let now = self.now();
+            self.schedule(now, Due::Answer(call, CallResult::Refused));
+            return;
+        };
+        plan.used = true;
+        let (callout, step) = (plan.callout, plan.step);
+        if let Some(expected) = &callout.expect {
+            let failures = verdict::judge_call(expected, request, self.events());
+            if let Some(step) = self.steps.get_mut(step) {
+                step.failures.extend(failures);
+            }
+        }
+        let after = u64::try_from(callout.after.as_nanos()).unwrap_or(u64::MAX);
+        let timeout = u64::from(request.timeout_ms) * 1_000_000;
+        let now = self.now();
+        let timed_out = request.timeout_ms > 0 && after >= timeout;
+        let result = match &callout.reply {
+            CalloutReply::Fail(Fault::Timeout) if request.timeout_ms == 0 => return,
+            CalloutReply::Fail(Fault::Timeout) => CallResult::TimedOut,
+            _ if timed_out => CallResult::TimedOut,
+            CalloutReply::Reply(reply) => {
+                let added = self.host.world().profile.added_call_response_headers;
+                let (headers, body, trailers) = message::call_response(reply, added);
+                CallResult::Response { headers, body, trailers }
+            }
+            CalloutReply::Fail(Fault::Reset) => CallResult::ResetBeforeResponse,
+            CalloutReply::Fail(Fault::Refused | Fault::Unknown) => CallResult::Refused,
+        };
+        let delay = if matches!(result, CallResult::TimedOut) { timeout } else { after };
+        self.schedule(now.saturating_add(delay), Due::Answer(call, result));
+    }
+
+    /// What is left over at the end of the case.
+    pub(super) fn finish(&mut self) {
+        let open: Vec<(ExchangeId, usize)> = self.flights.iter().map(|(id, flight)| (*id, flight.step)).collect();
+        for (exchange, step) in open {
+            let paused = self.host.paused_at(exchange);
+            let asked = |expect: &Option<crate::scenario::Expect>| expect.as_ref().is_some_and(|e| e.stuck.is_some());
+            let expected = asked(&self.case.expect) || self.case.steps.get(step).is_some_and(|s| asked(&s.expect));
+            let at = self.events();
+            let names: Vec<String> = self.scenario.plugins.iter().map(|p| p.name.clone()).collect();
+            if let Some((plugin, direction)) = paused {
+                let what = match direction {
+                    Direction::Request => "request",
+                    Direction::Response => "response",
+                };
+                self.host.world_mut().finding(
+                    "paused-without-resume",
+                    Some(plugin),
+                    format!(
+                        "the {what} stayed paused when nothing was left that could resume it: no call, no tick; every \
+                         Pause needs somebody who calls continue_stream or answers"
+                    ),
+                );
+            }
+            let span = self.case.steps.get(step).map(|s| s.span.clone());
+            let end = self.events();
+            if let Some(run) = self.steps.get_mut(step) {
+                run.stuck = true;
+                // With the finding, so that it can be expected.
+                run.range.end = end;
+                if !expected {
+                    run.failures.push(verdict::stuck(paused, &names, span, at));
+                }
+            }
+        }
+        let unknown_left = self.host.world().unknown_upstreams.clone();
+        for plan in &self.plans {
+            let fails_at_once = matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+            let unused = if fails_at_once {
+                unknown_left.iter().any(|name| &name[..] == plan.callout.to.value.as_bytes())
+            } else {
+                !plan.used
+            };
+            if unused && let Some(step) = self.steps.get_mut(plan.step) {
+                step.failures.push(verdict::call_not_made(plan.callout));
+            }
+        }
+    }
+}
