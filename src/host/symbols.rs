@@ -215,7 +215,7 @@ mod tests {
             ("/rustc/59807616e1fa/library/core/src/panicking.rs", "library/core/src/panicking.rs"),
             ("/root/.rustup/toolchains/x/lib/rustlib/src/rust/library/std/src/rt.rs", "library/std/src/rt.rs"),
             (
-                "/home/u/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/proxy-wasm-0.2.2/src/hostcalls.rs",
+                "/home/u/.cargo/registry/src/index.example.org-1949cf8c6b5b557f/proxy-wasm-0.2.2/src/hostcalls.rs",
                 "proxy-wasm-0.2.2/src/hostcalls.rs",
             ),
             ("/home/u/.cargo/git/checkouts/sdk-abc/19e691b/src/lib.rs", "sdk-abc/19e691b/src/lib.rs"),
