@@ -99,7 +99,8 @@
       br $more)))
     ;; c: calls that go out when the callback has returned
     (if (call $is (i32.const 99)) (then (loop $more
-      (drop (call $call (i32.const 8) (i32.const 8) (i32.const 64) (i32.const 66) (i32.const 0) (i32.const 0)
+      (call $next)
+      (drop (call $call (i32.const 8) (i32.const 8) (i32.const 64) (i32.const 61) (i32.const 0) (i32.const 0)
         (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 0)))
       (global.set $wasted (i32.add (global.get $wasted) (i32.const 1)))
       (br_if $more (i32.lt_u (global.get $wasted) (i32.const 20000))))))

@@ -15,7 +15,7 @@
   (func (export "proxy_on_context_create") (param i32 i32))
   (func $send (drop (call $enqueue (i32.const 1) (i32.const 16) (i32.const 5))))
   (func $ask
-    (drop (call $call (i32.const 17) (i32.const 4) (i32.const 64) (i32.const 66) (i32.const 0) (i32.const 0)
+    (drop (call $call (i32.const 17) (i32.const 4) (i32.const 64) (i32.const 61) (i32.const 0) (i32.const 0)
       (i32.const 0) (i32.const 0) (i32.const 1000) (i32.const 0))))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
     (drop (call $get (i32.const 0) (i32.const 16) (i32.const 5) (i32.const 0) (i32.const 4)))
