@@ -14,6 +14,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { callback_fuel: 2_000_000_000, start_fuel: 50_000_000_000, memory: None }
+        Self { callback_fuel: 2_000_000_000, start_fuel: 10_000_000_000, memory: None }
     }
 }

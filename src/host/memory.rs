@@ -194,10 +194,13 @@ pub fn write_bytes(
 
 /// Asks the guest for memory. This is guest execution inside a hostcall: it may trap, and the memory may grow.
 fn allocate(caller: &mut Caller<'_, VmState>, size: u32) -> wasmtime::Result<Option<u32>> {
-    let Some(allocator) = caller.data().allocator.clone() else { return Ok(None) };
+    // Taken and put back: a copy would count references in the engine. No hostcall that allocates gets in between.
+    let Some(allocator) = caller.data_mut().allocator.take() else { return Ok(None) };
     let before = caller.data_mut().restricted.replace(RestrictedPhase::Allocator);
     let result = allocator.call(caller.as_context_mut(), size);
-    caller.data_mut().restricted = before;
+    let state = caller.data_mut();
+    state.allocator = Some(allocator);
+    state.restricted = before;
     let pointer = match result {
         Ok(pointer) => pointer,
         // Envoy 1.40: the hostcall returns INVALID_MEMORY_ACCESS and the guest runs on to the end of the callback;

@@ -188,9 +188,9 @@ impl Vm {
         };
         let arg = |i: usize| args.get(i).copied().unwrap_or(0);
         let entry = Entry::Callback(callback);
-        self.enter(plugin, context, entry, fuel, world, |vm| {
+        let result = self.enter(plugin, context, entry, fuel, world, |vm| {
             let store = &mut vm.store;
-            Ok(match resolved {
+            Ok(match &resolved {
                 Resolved::Unknown | Resolved::Missing => None,
                 Resolved::P1(f) => f.call(store, arg(0)).map(|()| None)?,
                 Resolved::P1R(f) => Some(f.call(store, arg(0))?),
@@ -200,13 +200,18 @@ impl Vm {
                 Resolved::P3R(f) => Some(f.call(store, (arg(0), arg(1), arg(2)))?),
                 Resolved::P5(f) => f.call(store, (arg(0), arg(1), arg(2), arg(3), arg(4))).map(|()| None)?,
             })
-        })
+        });
+        self.callbacks[callback as usize] = resolved;
+        result
     }
 
+    /// The export, for the caller to put back: a copy would count references in the engine, which takes longer
+    /// than the call.
     fn resolve(&mut self, callback: Callback) -> wasmtime::Result<Resolved> {
         let at = callback as usize;
-        if !matches!(self.callbacks[at], Resolved::Unknown) {
-            return Ok(self.callbacks[at].clone());
+        let known = std::mem::replace(&mut self.callbacks[at], Resolved::Unknown);
+        if !matches!(known, Resolved::Unknown) {
+            return Ok(known);
         }
         let export = self.plugin.exports[at].as_ref();
         let func = match (self.instance, export) {
@@ -215,12 +220,10 @@ impl Vm {
             }
             _ => None,
         };
-        let resolved = match func {
-            Some(func) => self.typed(callback, func)?,
-            None => Resolved::Missing,
-        };
-        self.callbacks[at] = resolved.clone();
-        Ok(resolved)
+        match func {
+            Some(func) => self.typed(callback, func),
+            None => Ok(Resolved::Missing),
+        }
     }
 
     fn typed(&self, callback: Callback, func: Func) -> wasmtime::Result<Resolved> {

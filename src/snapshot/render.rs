@@ -25,10 +25,18 @@ pub enum Detail {
 /// Bodies longer than this are given by length and hash.
 const LONGEST_BODY: usize = 4096;
 
+/// Nobody reviews more; a plugin that logs without end would make a file of a gigabyte.
+const MOST_TEXT: usize = 16 << 20;
+
 /// The text of a snapshot.
 pub fn render(events: &[Event], plugins: &[String], detail: Detail) -> String {
     let mut page = Page { text: String::new(), plugins, detail, open: Vec::new(), start: None, begun: BTreeMap::new() };
     for (at, event) in events.iter().enumerate() {
+        if page.text.len() > MOST_TEXT {
+            let left = events.len() - at;
+            page.text.push_str(&format!("... and {left} more events: a snapshot ends after {} MiB\n", MOST_TEXT >> 20));
+            break;
+        }
         page.event(events, at, event);
     }
     page.text
