@@ -8,9 +8,13 @@ use super::inspect::{
 use super::profile::Profile;
 use super::state::VmState;
 use crate::abi::{ALL_CALLBACKS, AbiVersion, Callback};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use wasmtime::{Engine, InstancePre, Linker, Module, ModuleExport};
+
+/// A module may not be larger than this.
+const LARGEST: u64 = 512 << 20;
 
 /// A plugin's code, ready to be instantiated.
 pub struct LoadedPlugin {
@@ -78,7 +82,14 @@ fn known(row: &'static row::Row) -> impl Iterator<Item = Known> {
 impl LoadedPlugin {
     /// Reads, inspects, compiles and links a file.
     pub fn load(engine: &Engine, path: &Path, profile: &'static Profile) -> Result<Self, PluginError> {
-        let bytes = std::fs::read(path).map_err(|e| PluginError::Unreadable(e.to_string()))?;
+        let unreadable = |error: std::io::Error| PluginError::Unreadable(error.to_string());
+        // A path may name a device that never ends.
+        let mut bytes = Vec::new();
+        let mut file = std::fs::File::open(path).map_err(unreadable)?.take(LARGEST + 1);
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(PluginError::Unreadable(format!("larger than {} MiB", LARGEST >> 20)));
+        }
         Self::from_bytes(engine, path, bytes, profile)
     }
 
