@@ -3,9 +3,13 @@
 //! Every field says where the claim comes from: `abi.md` is the reference beside the design, `Envoy 1.40` is what
 //! the real binary was seen to do.
 
+mod apisix;
 mod envoy;
+mod spec;
 
+pub use apisix::APISIX;
 pub use envoy::ENVOY;
+pub use spec::SPEC;
 
 use crate::abi::{Callback, Status};
 
@@ -113,7 +117,7 @@ pub struct Profile {
 }
 
 /// The profiles there are.
-pub const ALL: &[&Profile] = &[&ENVOY];
+pub const ALL: &[&Profile] = &[&SPEC, &ENVOY, &APISIX];
 
 /// The profile of this name.
 pub fn by_name(name: &str) -> Option<&'static Profile> {

@@ -1,0 +1,89 @@
+//! Apache APISIX with wasm-nginx-module: what `apisix.md` says. Section numbers below are its own.
+
+use super::Profile;
+use crate::abi::{Callback, Status};
+
+/// APISIX 3.11, wasm-nginx-module of 2024, the Wasmtime engine.
+pub const APISIX: Profile = Profile {
+    name: "apisix",
+    about: "Apache APISIX 3.11 (wasm-nginx-module, Wasmtime)",
+
+    // 4: one flat set of functions.
+    links_by_version: false,
+    // 2.1: none counts as the newest.
+    requires_marker: false,
+    // 2.2: looked up per call.
+    requires_allocator: false,
+    // 2.2: a call that does not fit fails when it is made.
+    checks_callback_signatures: false,
+
+    // 2.1: hostcalls run.
+    restricts_start: false,
+    // 0, fact 1.
+    calls_vm_start: false,
+    // 2.4
+    stream_end: &[Callback::OnDone, Callback::OnDelete],
+    // 2.3
+    root_end: &[Callback::OnDone, Callback::OnDelete],
+    root_waits_for_done: false,
+
+    // 0, fact 4.
+    header_arguments: false,
+    // 2.6: by descending priority in both directions.
+    response_reversed: false,
+    // 3.1
+    request_pause_holds: true,
+    // 0, fact 5.
+    response_pause_holds: false,
+    // 3.2: client_max_body_size is unlimited.
+    buffer_limit: usize::MAX,
+
+    // 4: "req".
+    closed_map_value: Status::BadArgument,
+    closed_map_pairs: Status::BadArgument,
+    closed_map_write: Status::BadArgument,
+    // 4.1: both are there.
+    host_is_authority: false,
+    single_value_headers: &[],
+    lowercases_names: true,
+    malformed_pairs_are_empty: false,
+    // 2.4: on_log is not called.
+    maps_in_log: false,
+    // abi.md 3.4: in every HTTP phase.
+    maps_always_open: true,
+
+    // 3.2
+    closed_body: Err(Status::NotFound),
+    // 0, fact 7.
+    closed_body_write: Status::Unimplemented,
+    readonly_buffer: Status::Unimplemented,
+    splice_in_the_middle: Some(Status::Unimplemented),
+    vm_configuration_always: false,
+
+    // 4.4: the last one wins.
+    second_local_response: Status::Ok,
+    // 4: OK, and nothing happens.
+    continue_upstream: Status::Ok,
+    // 4.3: the callback runs with (0, 0, 0).
+    call_failure_is_response: false,
+    // 4.3
+    call_ids: (0, 1),
+    // abi.md case call.after-stream-end.
+    answers_outlive_stream: false,
+
+    // 4.2
+    binary_properties: false,
+    added_request_headers: &[],
+    added_call_response_headers: &[],
+    checks_messages: false,
+
+    // 3.1
+    trap_fails_request: true,
+    // 2.1: the instance stays as the trap left it.
+    trap_rebuilds_vm: false,
+    trap_disables_vm: false,
+    // abi.md 3.12: traps.
+    exit_returns: false,
+    // Wasmtime's own: none below 4 GiB.
+    memory_limit: 4 << 30,
+};

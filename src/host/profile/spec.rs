@@ -1,0 +1,85 @@
+//! The specification, version 0.2.1, read strictly: where it speaks, what it says; where it is silent, the rule that
+//! abi.md proposes for pwtest, or the mildest reading. No proxy behaves exactly so; a plugin that passes here
+//! relies on nothing that is not written down.
+
+use super::Profile;
+use crate::abi::{Callback, Status};
+
+/// The specification 0.2.1.
+pub const SPEC: Profile = Profile {
+    name: "spec",
+    about: "the specification 0.2.1, read strictly",
+
+    // "Functions exposed by the host" are listed by version.
+    links_by_version: true,
+    // abi.md 1.1: pwtest fails on none.
+    requires_marker: true,
+    // "malloc ... is called only in its absence": one of the two has to be there.
+    requires_allocator: true,
+    // Case abi.version.021-headers-arity-wrong: a load error.
+    checks_callback_signatures: true,
+
+    // The specification does not restrict them.
+    restricts_start: false,
+    calls_vm_start: true,
+    // "on_log: called after true was returned from on_done"; on_delete removes the context.
+    stream_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    root_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    root_waits_for_done: true,
+
+    header_arguments: true,
+    // Silent; every host that has a chain for responses of its own turns it around.
+    response_reversed: true,
+    request_pause_holds: true,
+    response_pause_holds: true,
+    // Silent; some bound there has to be.
+    buffer_limit: 1 << 20,
+
+    // "BAD_ARGUMENT for unknown map_id": a map that can't be reached counts as unknown.
+    closed_map_value: Status::BadArgument,
+    // Case headers.pairs.empty-map: a map that is not there has no pairs.
+    closed_map_pairs: Status::Ok,
+    closed_map_write: Status::BadArgument,
+    host_is_authority: false,
+    // "Adds key with value to the map": nothing is joined.
+    single_value_headers: &[],
+    // Case headers.get.case-insensitive: silent, HTTP/2 style.
+    lowercases_names: true,
+    // abi.md section 6: BAD_ARGUMENT.
+    malformed_pairs_are_empty: false,
+    maps_in_log: true,
+    maps_always_open: false,
+
+    // "NOT_FOUND when requested buffer_id isn't available."
+    closed_body: Err(Status::NotFound),
+    closed_body_write: Status::NotFound,
+    // Case buffer.set.readonly: silent.
+    readonly_buffer: Status::BadArgument,
+    // "inject and replace (start smaller than the existing buffer size)".
+    splice_in_the_middle: None,
+    // "VM_CONFIGURATION can be read in proxy_on_vm_start."
+    vm_configuration_always: false,
+
+    // Silent: the first one stands.
+    second_local_response: Status::Ok,
+    // Case tcp.resume-upstream.
+    continue_upstream: Status::Ok,
+    // "If num_headers is 0, then the HTTP call failed."
+    call_failure_is_response: false,
+    // Opaque.
+    call_ids: (1, 1),
+    answers_outlive_stream: true,
+
+    // Silent; the encoding of every host but those on nginx (abi.md 7.2).
+    binary_properties: true,
+    added_request_headers: &[],
+    added_call_response_headers: &[],
+    checks_messages: true,
+
+    // Silent, as all of the rest.
+    trap_fails_request: true,
+    trap_rebuilds_vm: false,
+    trap_disables_vm: true,
+    exit_returns: false,
+    memory_limit: 1 << 30,
+};
