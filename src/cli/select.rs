@@ -94,7 +94,7 @@ pub fn scenarios(files: &[PathBuf], colour: bool) -> Result<Vec<Scenario>, u8> {
 /// The cases of a scenario that have snapshots, for `pwtest review` to tell which files are used.
 pub fn cases_of(path: &Path) -> Option<Vec<SnapshotCase>> {
     let scenario = scenario::load(path).ok()?;
-    let hosts: Vec<String> = scenario.hosts.iter().map(|h| h.value.clone()).collect();
-    let cases = scenario.cases.into_iter().filter(|case| case.snapshot != SnapshotMode::Off);
-    Some(cases.map(|case| SnapshotCase { name: case.name, hosts: hosts.clone() }).collect())
+    let cases = scenario.cases.iter().filter(|case| case.snapshot != SnapshotMode::Off);
+    let hosts = |case| scenario.hosts_of(case).iter().map(|host| host.value.clone()).collect();
+    Some(cases.map(|case| SnapshotCase { name: case.name.clone(), hosts: hosts(case) }).collect())
 }

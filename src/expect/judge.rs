@@ -6,8 +6,15 @@ use crate::trace::show::{clipped, pairs};
 use crate::trace::{Effect, Event, Peer};
 
 /// Every expectation that does not hold, in the order of the file. Never stops at the first: a person who mends a
-/// plugin wants to know all of it at once.
+/// plugin wants to know all of it at once. What stands under `on` counts: the runner has left there what is meant for
+/// this host.
 pub fn judge(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
+    let mut failures: Vec<Failure> = expect.all().flat_map(|expect| judge_one(expect, judged)).collect();
+    failures.sort_by_key(|failure| failure.span.as_ref().map(|span| span.start));
+    failures
+}
+
+fn judge_one(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     let mut failures = Vec::new();
     if let Some(upstream) = &expect.upstream_sees {
         failures.extend(message::judge_seen(upstream, judged, Peer::Upstream));
@@ -25,7 +32,6 @@ pub fn judge(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     failures.extend(expect.trap.as_ref().and_then(|expected| trap::judge(expected, judged)));
     failures.extend(findings(expect, judged));
     failures.extend(stuck(expect, judged));
-    failures.sort_by_key(|failure| failure.span.as_ref().map(|span| span.start));
     failures
 }
 

@@ -8,6 +8,7 @@ mod actions;
 mod answer;
 mod json;
 mod judge;
+mod load;
 mod logs;
 mod matcher;
 mod message;
@@ -15,6 +16,7 @@ mod state;
 mod trap;
 
 pub use judge::judge;
+pub use load::judge_load;
 pub use message::judge_message;
 pub use trap::unexpected_trap;
 

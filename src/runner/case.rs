@@ -15,12 +15,13 @@ use crate::host::store::properties::Property;
 use crate::host::world::World;
 use crate::host::{Host, PluginConfig, TrapPolicy};
 use crate::scenario::{
-    Body, Case, Cut, PropertyValue, Scenario, SnapshotMode, StepKind, TrapRequest, TrapVm, Upstream,
+    Body, Case, Cut, Expect, PropertyValue, Scenario, SnapshotMode, StepKind, TrapRequest, TrapVm, Upstream,
 };
 use crate::snapshot::{self, Mode, Outcome, Store, render};
 use crate::trace::views::{self, SeenMessage};
 use crate::trace::{Event, Peer, Recording};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,8 +29,8 @@ use std::time::Instant;
 pub struct Job<'a> {
     /// The file.
     pub scenario: &'a Scenario,
-    /// The case.
-    pub case: &'a Case,
+    /// The case, with what it expects under this host.
+    pub case: Cow<'a, Case>,
     /// The host to imitate.
     pub profile: &'static Profile,
     /// The host's name, where the scenario runs under several.
@@ -71,6 +72,12 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
             result.modules = modules.iter().map(|m| m.wasm.clone()).collect();
             run_loaded(job, &modules, mode, deny, &mut result);
         }
+        Err(failures) if job.case.all_expectations().any(|expect| expect.load.is_some()) => {
+            result.failures = judge_refusal(job, &failures);
+            if !result.failures.is_empty() {
+                result.status = CaseStatus::Failed;
+            }
+        }
         Err(failures) => {
             result.failures = failures;
             result.status = CaseStatus::NotStarted;
@@ -94,7 +101,7 @@ fn load(job: &Job<'_>, plugins: &Plugins) -> Result<Vec<Arc<LoadedPlugin>>, Vec<
 
 fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &super::Deny, result: &mut CaseResult) {
     let mut first = drive(job, modules, None);
-    let ways = cut_variants(job.case);
+    let ways = cut_variants(&job.case);
     let mut ends: Option<Vec<End>> = None;
     let mut variant_events = None;
     for variant in ways {
@@ -125,7 +132,7 @@ fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &s
         (false, false, _) => CaseStatus::NotStarted,
         (_, false, _) | (_, _, SnapshotResult::Differs { .. } | SnapshotResult::Error(_)) => CaseStatus::Failed,
         // On a CI server nobody reviews: a case that expects nothing in words and has no snapshot tests nothing.
-        (_, _, SnapshotResult::New { pending: None, .. }) if mode == Mode::ReadOnly && !expects_anything(job.case) => {
+        (_, _, SnapshotResult::New { pending: None, .. }) if mode == Mode::ReadOnly && !expects_anything(&job.case) => {
             CaseStatus::Failed
         }
         _ => CaseStatus::Passed,
@@ -139,7 +146,7 @@ fn expects_anything(case: &Case) -> bool {
 
 /// Runs one variant and judges it.
 fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>) -> Run {
-    let (scenario, case) = (job.scenario, job.case);
+    let (scenario, case) = (job.scenario, &*job.case);
     let mut world =
         World::new(job.profile, Clock::starting_at(scenario.clock_ns), Entropy::seeded(scenario.seed), Recording::On);
     world.properties = scenario.properties.iter().map(|(path, value)| (path.value.clone(), property(value))).collect();
@@ -171,23 +178,41 @@ fn judge_start(job: &Job<'_>, error: &crate::host::StartError, events: &[Event])
     let plugins = names(job.scenario);
     let expects: Vec<_> =
         job.case.expect.iter().chain(job.case.steps.iter().take(1).filter_map(|s| s.expect.as_ref())).collect();
-    if !expects.iter().any(|e| verdict::expects_start_failure(e)) {
+    if !expects.iter().any(|e| e.all().any(verdict::expects_start_failure)) {
         let mut failures: Vec<Failure> = trap_failures(events, 0..events.len());
         failures.push(verdict::start_failure(error, Some(job.case.span.clone())));
         return failures;
     }
     let judged = Judged { events, range: 0..events.len(), exchange: None, stuck: false, plugins: &plugins };
-    expects.into_iter().flat_map(|expect| expect::judge(expect, &judged)).collect()
+    let load = job.case.all_expectations().filter_map(|expect| expect.load.as_ref());
+    let load: Vec<Failure> = load.filter_map(|load| expect::judge_load(load, None)).collect();
+    expects.into_iter().flat_map(|expect| expect::judge(expect, &judged)).chain(load).collect()
+}
+
+/// A refusal that the scenario asks for: one of the reasons has to be the expected one, and what else is expected is
+/// judged on a run in which nothing happened.
+fn judge_refusal(job: &Job<'_>, reasons: &[Failure]) -> Vec<Failure> {
+    let plugins = names(job.scenario);
+    let nothing = Judged { events: &[], range: 0..0, exchange: None, stuck: false, plugins: &plugins };
+    let text: Vec<&str> = reasons.iter().map(|reason| reason.title.as_str()).collect();
+    let expects = job.case.expect.iter().chain(job.case.steps.iter().filter_map(|step| step.expect.as_ref()));
+    expects
+        .flat_map(|expect| {
+            let load = expect.all().filter_map(|e| e.load.as_ref());
+            let load: Vec<_> = load.filter_map(|load| expect::judge_load(load, Some(&text.join("\n")))).collect();
+            load.into_iter().chain(expect::judge(expect, &nothing))
+        })
+        .collect()
 }
 
 fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {
     let plugins = names(job.scenario);
     let mut failures = Vec::new();
-    let trap_expected = job.case.expect.as_ref().is_some_and(|e| e.trap.is_some());
+    let trap_expected = job.case.expect.as_ref().is_some_and(Expect::expects_trap);
     for (step, run) in job.case.steps.iter().zip(steps) {
         let judged =
             Judged { events, range: run.range.clone(), exchange: run.exchange, stuck: run.stuck, plugins: &plugins };
-        let expected_here = step.expect.as_ref().is_some_and(|e| e.trap.is_some());
+        let expected_here = step.expect.as_ref().is_some_and(Expect::expects_trap);
         if !expected_here && !trap_expected {
             failures.extend(trap_failures(events, run.range.clone()));
         }
@@ -207,6 +232,8 @@ fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {
         };
         failures.extend(expect::judge(expect, &judged));
     }
+    let load = job.case.all_expectations().filter_map(|expect| expect.load.as_ref());
+    failures.extend(load.filter_map(|load| expect::judge_load(load, None)));
     let mut unique: Vec<Failure> = Vec::new();
     for failure in failures {
         if !unique.contains(&failure) {

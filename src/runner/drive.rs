@@ -13,7 +13,7 @@ use crate::host::exchange::ConnectionInfo;
 use crate::host::{CallResult, Host, Output, StartError};
 use crate::message::{Direction, Part};
 use crate::scenario::{
-    Callout, CalloutReply, Case, Failure as Fault, Protocol, Request, Scenario, Step, StepKind, Upstream,
+    Callout, CalloutReply, Case, Expect, Failure as Fault, Protocol, Request, Scenario, Step, StepKind, Upstream,
 };
 use crate::trace::{Event, HttpCall, StepStarted};
 use bytes::Bytes;
@@ -159,7 +159,7 @@ impl<'a> Driver<'a> {
             StepKind::Advance(duration) => self.advance(*duration),
             StepKind::Reconfigure { plugin, config } => {
                 if let Err(error) = self.host.reconfigure(PluginIndex(*plugin), config.clone()) {
-                    let asked = step.expect.as_ref().is_some_and(verdict::expects_start_failure);
+                    let asked = step.expect.iter().flat_map(Expect::all).any(verdict::expects_start_failure);
                     if !asked {
                         let failure = verdict::start_failure(&error, Some(step.span.clone()));
                         self.steps[index].failures.push(failure);

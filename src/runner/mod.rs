@@ -87,8 +87,6 @@ pub fn run(
 fn plan<'a>(scenarios: &'a [Scenario], stores: &'a [Store], options: &RunOptions) -> Result<Vec<Job<'a>>, UnknownHost> {
     let mut jobs = Vec::new();
     for (scenario, store) in scenarios.iter().zip(stores) {
-        let own: Vec<String> = scenario.hosts.iter().map(|h| h.value.clone()).collect();
-        let hosts = if options.hosts.is_empty() { own.clone() } else { options.hosts.clone() };
         let only = scenario.cases.iter().any(|case| case.only);
         for case in &scenario.cases {
             let full_name = format!("{}: {}", scenario.source.path.display(), case.name);
@@ -97,9 +95,12 @@ fn plan<'a>(scenarios: &'a [Scenario], stores: &'a [Store], options: &RunOptions
             if !named || !tagged || (only && !case.only) {
                 continue;
             }
-            for host in &hosts {
+            let own: Vec<String> = scenario.hosts_of(case).iter().map(|h| h.value.clone()).collect();
+            let hosts = if options.hosts.is_empty() { &own } else { &options.hosts };
+            for host in hosts {
                 let profile = find_profile(host)?;
                 let several = own.len() > 1 || hosts.len() > 1;
+                let case = case.under(host);
                 jobs.push(Job { scenario, case, profile, host: several.then(|| host.clone()), store });
             }
         }

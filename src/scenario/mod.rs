@@ -9,12 +9,14 @@
 //! mapping is allowed, which in this language is nearly everywhere.
 
 mod check;
+mod hosts;
 pub mod model;
 #[cfg(test)]
 mod tests;
 mod units;
 mod yaml;
 
+pub use hosts::HostKind;
 pub use model::*;
 
 use crate::diagnostic::{Diagnostic, Source};

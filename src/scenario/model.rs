@@ -3,6 +3,7 @@
 //! Everything that can be wrong with the text has been found before a value of these types exists. Spans
 //! point into [`Scenario::source`], so that a failed expectation can name its line.
 
+use super::HostKind;
 use crate::abi::Callback;
 use crate::diagnostic::{Source, Span};
 use bytes::Bytes;
@@ -163,6 +164,8 @@ pub struct Case {
     pub skip: Option<String>,
     /// Only such cases run, where there is one.
     pub only: bool,
+    /// The profiles to run under in place of the file's; empty where the case is silent.
+    pub hosts: Vec<Spanned<String>>,
     /// For selection on the command line.
     pub tags: Vec<String>,
     /// What the snapshot holds.
@@ -366,6 +369,21 @@ pub struct Expect {
     pub findings: Vec<Spanned<String>>,
     /// Whether the request is meant to stay paused for ever.
     pub stuck: Option<Spanned<bool>>,
+    /// The host is meant to refuse a plugin, with this text among its reasons.
+    pub load: Option<Match>,
+    /// What is expected beside that under one host; none of these has any of its own.
+    pub on: Vec<OnHost>,
+}
+
+/// Expectations that hold under one host only.
+#[derive(Debug, Clone)]
+pub struct OnHost {
+    /// The host.
+    pub host: HostKind,
+    /// Where it is named.
+    pub span: Span,
+    /// What is expected there.
+    pub expect: Expect,
 }
 
 /// A message as one end sees it.

@@ -95,7 +95,7 @@ impl Driver<'_> {
         let open: Vec<(ExchangeId, usize)> = self.flights.iter().map(|(id, flight)| (*id, flight.step)).collect();
         for (exchange, step) in open {
             let paused = self.host.paused_at(exchange);
-            let asked = |expect: &Option<crate::scenario::Expect>| expect.as_ref().is_some_and(|e| e.stuck.is_some());
+            let asked = |expect: &Option<Expect>| expect.as_ref().is_some_and(Expect::speaks_of_stuck);
             let expected = asked(&self.case.expect) || self.case.steps.get(step).is_some_and(|s| asked(&s.expect));
             let at = self.events();
             let names: Vec<String> = self.scenario.plugins.iter().map(|p| p.name.clone()).collect();

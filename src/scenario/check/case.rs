@@ -1,7 +1,7 @@
 //! `cases`: names, tables, tags, and the steps in them.
 
 use super::context::{Cx, quote};
-use super::file::wanted;
+use super::file::{hosts, wanted};
 use super::keys::{CASE, STEP_KINDS};
 use super::read::Fields;
 use super::{expect, rows, step};
@@ -49,6 +49,7 @@ fn case(cx: &mut Cx, node: &Node, suffix: Option<usize>, names: &mut HashMap<Str
     let name = name(cx, &fields, suffix, names);
     let skip = fields.get("skip").map(|node| skip(cx, node));
     let only = fields.get("only").map(|node| cx.flag(node, "`only`"));
+    let hosts = fields.get("host").map(|node| hosts(cx, node));
     let tags = match fields.get("tags") {
         Some(node) => tags(cx, node),
         None => Some(Vec::new()),
@@ -80,6 +81,7 @@ fn case(cx: &mut Cx, node: &Node, suffix: Option<usize>, names: &mut HashMap<Str
         span,
         skip: wanted(skip)?,
         only: wanted(only)?.unwrap_or(false),
+        hosts: wanted(hosts)?.unwrap_or_default(),
         tags: tags?,
         snapshot: wanted(snapshot)?.unwrap_or(SnapshotMode::Behaviour),
         steps,

@@ -3,10 +3,13 @@
 use super::context::{Cx, quote};
 use super::file::wanted;
 use super::headers::{self, Part};
-use super::keys::{self, CLIENT_SEES, EXPECT, TRAP, UPSTREAM_SEES};
+use super::keys::{self, CLIENT_SEES, EXPECT, ON, TRAP, UPSTREAM_SEES};
 use super::matcher;
 use crate::abi::{ALL_CALLBACKS, Action, Callback, LogLevel, Returns};
-use crate::scenario::model::{ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, Spanned, TrapExpect};
+use crate::scenario::HostKind;
+use crate::scenario::model::{
+    ActionsExpect, Expect, LogExpect, Match, Matcher, MessageExpect, OnHost, Spanned, TrapExpect,
+};
 use crate::scenario::yaml::{Key, Node, Value};
 
 /// Which end sees a message: a request has a method and a path, a response has a status.
@@ -39,6 +42,8 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
         let value = cx.flag(node, "`stuck`")?;
         Some(Spanned { value, span: node.span.clone() })
     });
+    let load = fields.get("load").map(|node| load(cx, node));
+    let on = fields.get("on").map(|node| on(cx, node));
     Some(Expect {
         upstream_sees: wanted(upstream_sees)?,
         client_sees: wanted(client_sees)?,
@@ -52,7 +57,43 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
         trap: wanted(trap)?.flatten(),
         findings: wanted(findings)?.unwrap_or_default(),
         stuck: wanted(stuck)?,
+        load: wanted(load)?,
+        on: wanted(on)?.unwrap_or_default(),
     })
+}
+
+/// Why a host refuses the plugin. Hosts put the same reason in other words, so equality is never meant.
+fn load(cx: &mut Cx, node: &Node) -> Option<Match> {
+    const HINT: &str = "a host's reasons are in its own words: `load: { contains: proxy_get_log_level }`";
+    if let Value::Text(_) = &node.value {
+        cx.push(cx.at(&node.span, "`load` takes a matcher").hint(HINT));
+        return None;
+    }
+    matcher::present(cx, node, "`load`")
+}
+
+/// What is expected under one host only.
+fn on(cx: &mut Cx, node: &Node) -> Option<Vec<OnHost>> {
+    let fields = cx.fields(node, "`on`", &ON)?;
+    let mut found = Vec::new();
+    let mut fine = fields.known() && fields.size() > 0;
+    if fields.size() == 0 {
+        cx.push(cx.at(&node.span, "`on` names no host").hint("`on: { apisix: { client_sees: { status: 503 } } }`"));
+    }
+    for (name, host) in HostKind::ALL {
+        let Some((key, node)) = fields.entry(name) else { continue };
+        if let Some((inner, _)) = node.as_map().and_then(|keys| keys.iter().find(|(key, _)| key.text == "on")) {
+            let problem = cx.at(&inner.span, "`on` stands inside `on`");
+            cx.push(problem.hint(format!("what is expected on {name} stands directly under `{name}`")));
+            fine = false;
+            continue;
+        }
+        match expect(cx, node) {
+            Some(expect) => found.push(OnHost { host: *host, span: key.span.clone(), expect }),
+            None => fine = false,
+        }
+    }
+    fine.then_some(found)
 }
 
 /// A message as one end sees it.

@@ -75,7 +75,8 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
     })
 }
 
-fn hosts(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
+/// The hosts of a file or of a case.
+pub(super) fn hosts(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
     let items = match &node.value {
         Value::List(items) if items.is_empty() => {
             cx.push(cx.at(&node.span, "`host` is an empty list").hint("remove it for the default, `envoy`"));

@@ -54,6 +54,7 @@ pub(super) static CASE: Place = Place {
         "with",
         "skip",
         "only",
+        "host",
         "tags",
         "snapshot",
         "steps",
@@ -143,10 +144,15 @@ pub(super) static EXPECT: Place = Place {
         "trap",
         "findings",
         "stuck",
+        "load",
+        "on",
     ],
     later: &[],
-    near: &[&CLIENT_SEES, &UPSTREAM_SEES, &STEP, &CASE],
+    near: &[&CLIENT_SEES, &UPSTREAM_SEES, &STEP, &CASE, &ON],
 };
+
+/// Hosts, for what differs between them.
+pub(super) static ON: Place = Place { name: "`on`", keys: &["spec", "envoy", "apisix"], later: &[], near: &[&EXPECT] };
 
 pub(super) static UPSTREAM_SEES: Place = Place {
     name: "a request that is expected",
@@ -220,7 +226,9 @@ mod tests {
         assert_eq!(hint(&FILE, "hots"), "did you mean `host`?");
         assert_eq!(hint(&FILE, "Plugin"), "did you mean `plugin`?");
         assert_eq!(hint(&CASE, "headers"), "`headers` is a key of `request`");
-        assert_eq!(hint(&CASE, "host"), "`host` is a key of a scenario file");
+        assert_eq!(hint(&CASE, "protocol"), "`protocol` is a key of a scenario file");
+        assert_eq!(hint(&ON, "apsix"), "did you mean `apisix`?");
+        assert_eq!(hint(&EXPECT, "apisix"), "`apisix` is a key of `on`");
         assert_eq!(hint(&EXPECT, "status"), "`status` is a key of `client_sees`");
         assert_eq!(hint(&EXPECT, "client-sees"), "did you mean `client_sees`?");
         assert_eq!(hint(&LIMITS, "x:y"), "a space is needed after the colon: `x: …`");

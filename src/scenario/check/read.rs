@@ -25,6 +25,16 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|(k, _)| k.text == key)
     }
 
+    /// How many entries there are.
+    pub fn size(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether every key is one of the place.
+    pub fn known(&self) -> bool {
+        self.entries.iter().all(|(key, _)| self.place.keys.contains(&key.text.as_str()))
+    }
+
     /// Whether an unknown key probably means one of these: then it is not missing too.
     pub fn misspelt(&self, names: &[&str]) -> bool {
         let unknown = self.entries.iter().filter(|(key, _)| !self.place.keys.contains(&key.text.as_str()));

@@ -131,6 +131,29 @@ fn expectations() {
 }
 
 #[test]
+fn what_holds_under_which_host() {
+    let (_folder, scenario) = good();
+    let [first, second, third, ..] = scenario.cases.as_slice() else { panic!("cases") };
+    let hosts = |case| scenario.hosts_of(case).iter().map(|host| host.value.as_str()).collect::<Vec<_>>();
+    assert_eq!(hosts(first), ["envoy", "apisix"]);
+    assert_eq!(hosts(second), ["apisix", "spec", "envoy@/usr/bin/envoy"]);
+    let kinds = |case: &Case, host| {
+        let case = case.under(host);
+        let on: Vec<HostKind> = case.all_expectations().flat_map(|expect| &expect.on).map(|on| on.host).collect();
+        (on, case.all_expectations().any(|expect| expect.trap.as_ref().is_some_and(|trap| trap.callback.is_none())))
+    };
+    // The trap of one host is not expected under another.
+    assert_eq!(kinds(first, "apisix"), (vec![HostKind::Apisix], true));
+    assert_eq!(kinds(first, "spec"), (vec![HostKind::Spec], false));
+    assert_eq!(kinds(first, "envoy@/usr/bin/envoy"), (vec![], false));
+    assert_eq!(kinds(first, "nginx"), (vec![], false));
+    assert_eq!(kinds(second, "apisix").0, [HostKind::Apisix]);
+    assert_eq!(kinds(third, "spec").0, [HostKind::Spec]);
+    let load = first.all_expectations().find_map(|expect| expect.load.as_ref()).expect("`load`");
+    assert!(matches!(&load.matcher, Matcher::Contains(text) if &text[..] == b"proxy_get_log_level"));
+}
+
+#[test]
 fn several_steps() {
     let (_folder, scenario) = good();
     let case = &scenario.cases[1];
@@ -160,7 +183,8 @@ fn tables() {
     assert_eq!(&alice.path[..], b"/alice?${x}");
     assert_eq!(&alice.headers[0].0[..], b"x-read");
     assert_eq!(alice.body.as_ref().map(|body| body.chunks.len()), Some(2));
-    let body = |case: usize| scenario.cases[case].steps[0].expect.as_ref()?.client_sees.as_ref()?.body.clone();
+    let on_spec = |case: usize| scenario.cases[case].steps[0].expect.as_ref()?.on.first().map(|on| &on.expect);
+    let body = |case: usize| on_spec(case)?.client_sees.as_ref()?.body.clone();
     assert!(matches!(body(2), Some(Match { matcher: Matcher::Absent, .. })));
     let Some(Match { matcher: Matcher::Contains(_), span }) = body(3) else { panic!("contains") };
     assert_eq!(&scenario.source.text[span], "\"${sees}\"");

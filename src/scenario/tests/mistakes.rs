@@ -300,6 +300,30 @@ fn expectations() {
     expect("trap: { in: on_tik }", "no callback is called `on_tik`", "did you mean `tick`?");
     expect("findings: [ Content_Length ]", "not the id of a finding", "content-length-stale");
     expect("stuck: maybe", "can't be `maybe`", "");
+    expect("load: true", "`load` takes a matcher", "{ contains: proxy_get_log_level }");
+    expect("load: null", "can't be absent", "");
+    expect("load: { contain: x }", "unknown key `contain`", "did you mean `contains`?");
+}
+
+#[test]
+fn hosts() {
+    case("shutdown: true, host: envoi", "unknown host `envoi`", "did you mean `envoy`?");
+    case("shutdown: true, host: []", "an empty list", "`envoy`");
+    case("shutdown: true, host: [spec, envoy, spec]", "`spec` is given twice", "again");
+    case("shutdown: true, hosts: spec", "unknown key `hosts`", "did you mean `host`?");
+    expect("on: {}", "names no host", "apisix");
+    expect("on: apisix", "expected a mapping, found text", "");
+    expect("on: { apsix: { stuck: true } }", "unknown key `apsix`", "did you mean `apisix`?");
+    expect("on: { 'envoy@/usr/bin/envoy': {} }", "unknown key", "`on` has");
+    expect("on: { apisix: { stuk: true } }", "unknown key `stuk`", "did you mean `stuck`?");
+    expect("on: { apisix: stuck }", "expected a mapping, found text", "");
+    expect("on: { apisix: { on: { envoy: {} } } }", "`on` stands inside `on`", "directly under `apisix`");
+    expect("apisix: { stuck: true }", "unknown key `apisix`", "a key of `on`");
+    in_file(
+        "plugin: plugin.wasm\ncases:\n- name: a\n  request: GET http://a/\n  expect:\n    on:\n      \
+         envoy: { trap: maybe }\n      apisix: { logs: x }\n",
+        &[(7, "`trap` is a mapping or `true`", ""), (8, "expected a list, found text", "")],
+    );
 }
 
 #[test]
