@@ -1,5 +1,7 @@
 //! The command line as its users meet it: exit codes, snapshots from the first run to acceptance, bad input.
 
+mod check;
+
 use crate::support::{Ran, check, pwtest, pwtest_with, root, workspace};
 use libtest_mimic::{Failed, Trial};
 use std::fs;
@@ -27,7 +29,8 @@ pub fn trials() -> Vec<Trial> {
         ("cli: a snapshot that does not parse is kept", damaged_snapshot),
         ("cli: the tables of the ABI", abi_tables),
     ];
-    tests.iter().map(|(name, test)| Trial::test(*name, *test)).collect()
+    let trials = tests.iter().map(|(name, test)| Trial::test(*name, *test));
+    trials.chain(check::trials()).collect()
 }
 
 const LOG: &str = "plugin: FIXTURES/rust/header.wasm\ncases:\n  - name: one\n    request: GET http://app.test/hello\n";

@@ -1,6 +1,7 @@
 //! The command line. The only place that prints: data on stdout, everything else on stderr.
 
 pub mod abi;
+pub mod check;
 pub mod exit;
 pub mod review;
 pub mod run;
@@ -24,6 +25,8 @@ enum Command {
     Run(run::RunArgs),
     /// Look at what changed in a plugin's behaviour; accept or reject.
     Review(review::ReviewArgs),
+    /// Check whether hosts load a module, and what will not work there, without running it.
+    Check(check::CheckArgs),
     /// List the hostcalls and callbacks of the Proxy-Wasm ABI, and which versions have them.
     Abi,
 }
@@ -42,6 +45,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Review(args) => review::run(&args, colour(&std::io::stdout()), &select::cases_of),
+        Command::Check(args) => check::run(&args),
         Command::Abi => abi::run(),
     };
     match result {

@@ -5,6 +5,7 @@
 //! proxy are two such drivers and decide nothing about plugins themselves.
 
 mod calls;
+pub mod check;
 mod emit;
 pub mod engine;
 pub mod env;

@@ -50,7 +50,7 @@ fn reasons(error: &LoadError) -> String {
 }
 
 /// What the rows offer, in the form that an inspection takes.
-static TABLE: LazyLock<ImportTable> =
+pub(super) static TABLE: LazyLock<ImportTable> =
     LazyLock::new(|| ImportTable { known: hostcalls::rows().flat_map(known).collect::<Vec<_>>().into() });
 
 fn known(row: &'static row::Row) -> impl Iterator<Item = Known> {
@@ -79,18 +79,23 @@ fn known(row: &'static row::Row) -> impl Iterator<Item = Known> {
     })
 }
 
+/// Reads a file that may be a module.
+pub fn read(path: &Path) -> Result<Vec<u8>, PluginError> {
+    let unreadable = |error: std::io::Error| PluginError::Unreadable(error.to_string());
+    // A path may name a device that never ends.
+    let mut bytes = Vec::new();
+    let mut file = std::fs::File::open(path).map_err(unreadable)?.take(LARGEST + 1);
+    file.read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(PluginError::Unreadable(format!("larger than {} MiB", LARGEST >> 20)));
+    }
+    Ok(bytes)
+}
+
 impl LoadedPlugin {
     /// Reads, inspects, compiles and links a file.
     pub fn load(engine: &Engine, path: &Path, profile: &'static Profile) -> Result<Self, PluginError> {
-        let unreadable = |error: std::io::Error| PluginError::Unreadable(error.to_string());
-        // A path may name a device that never ends.
-        let mut bytes = Vec::new();
-        let mut file = std::fs::File::open(path).map_err(unreadable)?.take(LARGEST + 1);
-        file.read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(PluginError::Unreadable(format!("larger than {} MiB", LARGEST >> 20)));
-        }
-        Self::from_bytes(engine, path, bytes, profile)
+        Self::from_bytes(engine, path, read(path)?, profile)
     }
 
     /// The same, for bytes that are already there.
@@ -150,7 +155,7 @@ fn link(linker: &mut Linker<VmState>, import: &Import) -> wasmtime::Result<()> {
     (row.link)(linker, &import.module, shape)
 }
 
-fn link_rules(profile: &'static Profile) -> LinkRules {
+pub(super) fn link_rules(profile: &'static Profile) -> LinkRules {
     LinkRules {
         host: profile.name,
         missing_marker: match profile.requires_marker {

@@ -5,6 +5,7 @@
 //! reaches a terminal, an XML file or a CI server's log.
 
 mod backtrace;
+pub mod check;
 mod details;
 mod findings;
 mod github;

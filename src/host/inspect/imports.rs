@@ -113,7 +113,12 @@ impl<'t> Linker<'t> {
         if wanted.contains(found) {
             return None;
         }
+        let of_the_abi = self.table.known.iter().filter(|k| k.name == name && k.module == module && module == "env");
+        let as_the_abi = of_the_abi.flat_map(|k| k.signatures()).any(|signature| signature == *found);
         let (module, name, found) = (module.to_owned(), name.to_owned(), found.clone());
+        if as_the_abi {
+            return Some(Reason::RedefinedHere { name, host: self.rules.host, wanted, found });
+        }
         Some(Reason::ImportSignature { module, name, wanted, found })
     }
 

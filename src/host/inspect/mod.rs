@@ -6,6 +6,7 @@
 //! can't be loaded. Function bodies are not looked at; the engine validates them when it compiles.
 
 mod exports;
+mod facts;
 mod imports;
 mod lookalike;
 mod origin;
@@ -19,6 +20,7 @@ mod warning;
 mod words;
 
 pub use exports::{Allocator, Entry, Memory, callback_signature};
+pub use facts::{Facts, Sdk, mentions};
 pub use imports::Import;
 pub use origin::Origin;
 pub use refusal::{Feature, Instead, ItemKind, LoadError, Lookalike, Reason, Unlinked};

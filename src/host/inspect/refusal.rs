@@ -147,6 +147,17 @@ pub enum Reason {
         /// The module's.
         found: Signature,
     },
+    /// An import as the ABI has it, of a function that this host defines with another signature.
+    RedefinedHere {
+        /// Its name.
+        name: String,
+        /// The host.
+        host: &'static str,
+        /// The host's signatures.
+        wanted: Vec<Signature>,
+        /// The module's, which is the ABI's.
+        found: Signature,
+    },
     /// An import that is no function.
     ImportKind {
         /// The module it is imported from.
@@ -183,6 +194,52 @@ pub enum Reason {
         /// What the module has.
         found: Signature,
     },
+}
+
+impl Reason {
+    /// The imports or exports that it is about, as they are in the module.
+    pub fn names(&self) -> Vec<String> {
+        let one = match self {
+            Self::UnknownImport { module, name, .. }
+            | Self::ImportSignature { module, name, .. }
+            | Self::ImportKind { module, name, .. } => format!("{module}.{name}"),
+            Self::UndefinedHere { name, .. } | Self::OtherVersion { name, .. } | Self::RedefinedHere { name, .. } => {
+                format!("env.{name}")
+            }
+            Self::MemoryName { found: name, .. } | Self::ExportSignature { name, .. } => name.clone(),
+            Self::MissingCallback { callback, .. } => callback.export().to_owned(),
+            _ => return Vec::new(),
+        };
+        vec![one]
+    }
+
+    /// A stable name of the kind of reason, for machines.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty-file",
+            Self::NotWasm { .. } => "not-a-module",
+            Self::Text { .. } => "syntax-error",
+            Self::Truncated { .. } => "truncated",
+            Self::Component => "component",
+            Self::Version(_) => "format-version",
+            Self::Invalid { .. } => "invalid-module",
+            Self::Unlinked(_) => "unlinked",
+            Self::Feature(_) => "unsupported-feature",
+            Self::NoMarker { .. } => "no-abi-version",
+            Self::UnknownImport { .. } => "unknown-import",
+            Self::UndefinedHere { .. } => "undefined-hostcall",
+            Self::MoreImports(_) => "more-unknown-imports",
+            Self::OtherVersion { .. } => "hostcall-of-other-version",
+            Self::ImportSignature { .. } => "import-signature",
+            Self::RedefinedHere { .. } => "redefined-hostcall",
+            Self::ImportKind { .. } => "import-not-a-function",
+            Self::NoMemory => "no-memory",
+            Self::MemoryName { .. } => "memory-name",
+            Self::NoAllocator => "no-allocator",
+            Self::MissingCallback { .. } => "missing-callback",
+            Self::ExportSignature { .. } => "export-signature",
+        }
+    }
 }
 
 /// What a file that is no module seems to be.

@@ -250,8 +250,7 @@ fn hosts_lack_and_redefine_hostcalls() {
     assert!(plugin(&format!("{status}{metric}"), &LinkRules::STRICT).is_ok());
     let error = plugin(&format!("{status}{metric}"), &apisix).expect_err("refused");
     assert_eq!(error.line(0), "apisix does not define the hostcall `proxy_get_buffer_status`");
-    let line =
-        "the import `env.proxy_get_metric` has the signature (i32, i32) -> i32, and the host's is (i32, i64) -> i32";
+    let line = "apisix does not define the hostcall `proxy_get_metric` as the ABI does, (i32, i32) -> i32, but as (i32, i64) -> i32";
     assert_eq!(error.line(1), line);
 }
 

@@ -45,6 +45,22 @@ pub enum Warning {
     NoCallback,
 }
 
+impl Warning {
+    /// A stable name of the kind of warning, for machines.
+    pub fn id(&self) -> &'static str {
+        match self {
+            Self::SeveralMarkers { .. } => "several-abi-versions",
+            Self::AssumedVersion(_) => "assumed-abi-version",
+            Self::UnknownMarker(_) => "unknown-abi-version",
+            Self::UnknownCallback { .. } => "unknown-callback",
+            Self::NotAFunction(_) => "export-not-a-function",
+            Self::Ignored { .. } => "export-ignored",
+            Self::NoAllocator => "no-allocator",
+            Self::NoCallback => "no-callback",
+        }
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -90,6 +90,10 @@ impl fmt::Display for Reason {
                 write!(f, "the import `{name}` has the signature {found}, and the host's is ")?;
                 list(f, wanted.iter())
             }
+            Self::RedefinedHere { name, host, wanted, found } => {
+                write!(f, "{host} does not define the hostcall `{}` as the ABI does, {found}, but as ", Shown(name))?;
+                list(f, wanted.iter())
+            }
             Self::ImportKind { module, name, kind } => {
                 write!(f, "the {kind} `{}.{}` is imported, and hosts define only functions", Shown(module), Shown(name))
             }
@@ -137,8 +141,8 @@ impl Reason {
             Self::UnknownImport { module, name, nearest, origin } => {
                 return unknown_import_hint(module, name, nearest.as_deref(), *origin);
             }
-            Self::UndefinedHere { .. } => {
-                "hosts that lack it can't load the plugin; leave out what calls it, or choose another host"
+            Self::UndefinedHere { .. } | Self::RedefinedHere { .. } => {
+                "the module is right, but that host can't load it; leave out what calls the function, or choose another host"
             }
             Self::MoreImports(_) => return None,
             Self::OtherVersion { declared, .. } => {
