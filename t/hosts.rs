@@ -10,6 +10,8 @@ pub fn trials() -> Vec<Trial> {
     let tests: &[(&str, Test)] = &[
         ("hosts: what stands under `on` holds there only", hosts_differ),
         ("hosts: a refusal can be expected", expected_refusals),
+        ("hosts: the table of a conformance suite", conformance_table),
+        ("hosts: a comparison shows what differs", comparison),
     ];
     tests.iter().map(|(name, test)| Trial::test(*name, *test)).collect()
 }
@@ -74,4 +76,83 @@ fn expected_refusals() -> Result<(), Failed> {
         check(ran.stdout.contains(says), &format!("{file} says {says:?}"), &ran)?;
     }
     Ok(())
+}
+
+/// Two topics; one case that differs on purpose under `apisix`, one that leaves it out.
+fn suite() -> tempfile::TempDir {
+    let one = "plugin: FIXTURES/rust/header.wasm\nhost: [spec, envoy, apisix]\ncases:\n  - name: one\n    request: GET http://a.test/\n    \
+               expect: { client_sees: { status: 200 }, on: { apisix: { client_sees: { status: 404 } } } }\n    snapshot: false\n";
+    let two = "plugin: FIXTURES/rust/header.wasm\nhost: [spec, envoy]\ncases:\n  - name: two\n    request: GET http://a.test/\n    \
+               expect: { client_sees: { status: 200 } }\n  - name: three\n    host: apisix\n    skip: not today\n    request: GET http://a.test/\n";
+    workspace(&[("t/conformance/abi/one.yaml", one), ("t/conformance/start/two.yaml", two)])
+}
+
+fn conformance_table() -> Result<(), Failed> {
+    let folder = suite();
+    let ran = pwtest(folder.path(), &["conformance", "--host", "envoy", "--host", "apisix"]);
+    expect_code(&ran, 1)?;
+    let words: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [
+        vec!["envoy", "apisix"],
+        vec!["abi", "1", "1", "0", "1", "0", "1"],
+        vec!["start", "1", "1", "0", "0", "0", "0"],
+        vec!["sum", "2", "2", "0", "1", "0", "1"],
+        vec!["apisix:", "t/conformance/abi/one.yaml:", "one", "(apisix)"],
+    ] {
+        check(words.contains(&row), &format!("there is a row {row:?}"), &ran)?;
+    }
+    check(ran.stdout.contains("status at the client is 200, expected 404"), "the reason is shown", &ran)?;
+
+    let ran = pwtest(folder.path(), &["conformance", "--host", "envoy", "--format", "json"]);
+    expect_code(&ran, 0)?;
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).map_err(|error| error.to_string())?;
+    let sum = &json["sum"]["envoy"];
+    let good = sum["cases"] == 2 && sum["passed"] == 2 && sum["differing"] == 0 && json["topics"][0]["topic"] == "abi";
+    check(good && json["differing"] == serde_json::json!([]), "the JSON says the same", &ran)?;
+
+    expect_code(&pwtest(folder.path(), &["conformance", "--host", "nginx"]), 2)?;
+    expect_code(&pwtest(folder.path(), &["conformance", "missing"]), 2)?;
+    expect_code(&pwtest(folder.path(), &["conformance", "--filter", "nothing is called that"]), 4)?;
+    expect_code(&pwtest(workspace(&[]).path(), &["conformance"]), 4)
+}
+
+fn comparison() -> Result<(), Failed> {
+    let text =
+        "plugin: FIXTURES/wat/refused/unknown-import.wat\ncases:\n  - name: refused\n    request: GET http://a.test/\n";
+    // abi.md 4.1: APISIX always says 0 headers and end of stream 1; apisix.md 0: no on_log.
+    let probe = r#"(module (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (func (export "proxy_abi_version_0_2_1"))
+        (func (export "malloc") (param i32) (result i32) i32.const 1024)
+        (func (export "proxy_on_configure") (param i32 i32) (result i32) i32.const 1)
+        (data (i32.const 16) "0 headersn headers")
+        (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+            (if (local.get 1)
+                (then (drop (call $log (i32.const 2) (i32.const 25) (i32.const 9))))
+                (else (drop (call $log (i32.const 2) (i32.const 16) (i32.const 9)))))
+            i32.const 0))"#;
+    let probed = "plugin: { file: probe.wat, config: x }\ncases:\n  - name: counts\n    request: GET http://a.test/\n";
+    let folder = workspace(&[
+        ("t/a.yaml", text),
+        ("t/probe.wat", probe),
+        ("t/b.yaml", probed),
+        ("t/c.yaml", &probed.replace("counts", "again")),
+    ]);
+    let ran = pwtest(folder.path(), &["compare", "--host", "envoy", "--host", "apisix"]);
+    // Profiles may differ from each other.
+    expect_code(&ran, 0)?;
+    let words: Vec<String> =
+        ran.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for row in ["t/b.yaml: counts", "t/c.yaml: again", "log 1 info: n headers info: 0 headers"] {
+        check(words.iter().any(|line| line == row), &format!("there is a line {row:?}"), &ran)?;
+    }
+    check(!ran.stdout.contains("refused"), "what no host loads is alike", &ran)?;
+    let summary = words.last().is_some_and(|line| line == "3 cases under 2 hosts: 1 alike, 2 differ");
+    check(summary, "the last line sums up", &ran)?;
+
+    let alike = pwtest(folder.path(), &["compare", "--host", "envoy", "--host", "envoy", "--host", "spec", "t/a.yaml"]);
+    expect_code(&alike, 0)?;
+    check(alike.stdout.trim() == "1 case under 2 hosts: 1 alike, 0 differ", "nothing differs", &alike)?;
+    expect_code(&pwtest(folder.path(), &["compare", "--host", "envoy"]), 2)?;
+    expect_code(&pwtest(folder.path(), &["compare", "--host", "envoy", "--host", "nginx"]), 2)?;
+    expect_code(&pwtest(folder.path(), &["compare", "--host", "envoy", "--host", "spec", "--filter", "nothing"]), 4)
 }

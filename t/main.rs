@@ -2,6 +2,7 @@
 //! name (`cargo test plugins/censor`).
 
 mod cli;
+mod conformance;
 mod hosts;
 mod insta_files;
 mod layering;
@@ -16,6 +17,7 @@ fn main() -> std::process::ExitCode {
     let mut trials = scenarios::trials();
     trials.extend(layering::trials());
     trials.extend(cli::trials());
+    trials.extend(conformance::trials());
     trials.extend(hosts::trials());
     trials.extend(insta_files::trials());
     trials.extend(readme::trials());

@@ -2,7 +2,10 @@
 
 pub mod abi;
 pub mod check;
+pub mod compare;
+pub mod conformance;
 pub mod exit;
+mod hosts;
 pub mod review;
 pub mod run;
 mod select;
@@ -27,6 +30,10 @@ enum Command {
     Review(review::ReviewArgs),
     /// Check whether hosts load a module, and what will not work there, without running it.
     Check(check::CheckArgs),
+    /// Run a conformance suite under each host, and count what comes out as it says.
+    Conformance(conformance::ConformanceArgs),
+    /// Run scenarios under several hosts, and show what differs for client and upstream.
+    Compare(compare::CompareArgs),
     /// List the hostcalls and callbacks of the Proxy-Wasm ABI, and which versions have them.
     Abi,
 }
@@ -46,6 +53,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Review(args) => review::run(&args, colour(&std::io::stdout()), &select::cases_of),
         Command::Check(args) => check::run(&args),
+        Command::Conformance(args) => conformance::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Abi => abi::run(),
     };
     match result {

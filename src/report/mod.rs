@@ -6,6 +6,8 @@
 
 mod backtrace;
 pub mod check;
+mod compare;
+mod conformance;
 mod details;
 mod findings;
 mod github;
@@ -14,6 +16,8 @@ mod paint;
 mod slice;
 mod terminal;
 
+pub use compare::Comparison;
+pub use conformance::Conformance;
 pub use github::GitHub;
 pub use junit::Junit;
 pub use terminal::{Options, Terminal, Verbosity};

@@ -57,6 +57,7 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
         status: CaseStatus::Passed,
         duration: std::time::Duration::ZERO,
         failures: Vec::new(),
+        refusal: None,
         snapshot: SnapshotResult::None,
         events: Arc::default(),
         plugins: job.scenario.plugins.iter().map(|p| p.name.clone()).collect(),
@@ -72,15 +73,15 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
             result.modules = modules.iter().map(|m| m.wasm.clone()).collect();
             run_loaded(job, &modules, mode, deny, &mut result);
         }
-        Err(failures) if job.case.all_expectations().any(|expect| expect.load.is_some()) => {
-            result.failures = judge_refusal(job, &failures);
-            if !result.failures.is_empty() {
-                result.status = CaseStatus::Failed;
-            }
-        }
         Err(failures) => {
-            result.failures = failures;
-            result.status = CaseStatus::NotStarted;
+            let reasons: Vec<&str> = failures.iter().map(|reason| reason.title.as_str()).collect();
+            let text = reasons.join("\n");
+            let expected = job.case.all_expectations().any(|expect| expect.load.is_some());
+            (result.failures, result.status) = match expected {
+                true => judge_refusal(job, &text),
+                false => (failures, CaseStatus::NotStarted),
+            };
+            result.refusal = Some(text);
         }
     }
     result.duration = begun.elapsed();
@@ -191,18 +192,18 @@ fn judge_start(job: &Job<'_>, error: &crate::host::StartError, events: &[Event])
 
 /// A refusal that the scenario asks for: one of the reasons has to be the expected one, and what else is expected is
 /// judged on a run in which nothing happened.
-fn judge_refusal(job: &Job<'_>, reasons: &[Failure]) -> Vec<Failure> {
+fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Failure>, CaseStatus) {
     let plugins = names(job.scenario);
     let nothing = Judged { events: &[], range: 0..0, exchange: None, stuck: false, plugins: &plugins };
-    let text: Vec<&str> = reasons.iter().map(|reason| reason.title.as_str()).collect();
     let expects = job.case.expect.iter().chain(job.case.steps.iter().filter_map(|step| step.expect.as_ref()));
-    expects
-        .flat_map(|expect| {
-            let load = expect.all().filter_map(|e| e.load.as_ref());
-            let load: Vec<_> = load.filter_map(|load| expect::judge_load(load, Some(&text.join("\n")))).collect();
-            load.into_iter().chain(expect::judge(expect, &nothing))
-        })
-        .collect()
+    let judge = |expect: &Expect| {
+        let load = expect.all().filter_map(|e| e.load.as_ref());
+        let load: Vec<_> = load.filter_map(|load| expect::judge_load(load, Some(reasons))).collect();
+        load.into_iter().chain(expect::judge(expect, &nothing))
+    };
+    let failures: Vec<Failure> = expects.flat_map(judge).collect();
+    let status = if failures.is_empty() { CaseStatus::Passed } else { CaseStatus::Failed };
+    (failures, status)
 }
 
 fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {

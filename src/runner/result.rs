@@ -25,6 +25,8 @@ pub struct CaseResult {
     pub duration: Duration,
     /// Everything that did not hold.
     pub failures: Vec<Failure>,
+    /// Why the host refused a plugin, one reason on each line, whether that was expected or not.
+    pub refusal: Option<String>,
     /// What became of the snapshot.
     pub snapshot: SnapshotResult,
     /// The whole trace of the run that is reported (of the variant that failed, if one did).

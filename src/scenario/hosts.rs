@@ -34,6 +34,17 @@ impl Scenario {
     pub fn hosts_of<'a>(&'a self, case: &'a Case) -> &'a [Spanned<String>] {
         if case.hosts.is_empty() { &self.hosts } else { &case.hosts }
     }
+
+    /// The file with only those cases that are meant for a host of this kind.
+    pub fn meant_for(&self, host: &str) -> Self {
+        let kind = HostKind::of(host);
+        let meant = |case: &Case| self.hosts_of(case).iter().any(|other| HostKind::of(&other.value) == kind);
+        let keep: Vec<bool> = self.cases.iter().map(meant).collect();
+        let mut keep = keep.into_iter();
+        let mut scenario = self.clone();
+        scenario.cases.retain(|_| keep.next().unwrap_or(false));
+        scenario
+    }
 }
 
 impl Case {

@@ -1,5 +1,9 @@
 //! Pure functions of the trace that several consumers need: logs, what an end saw, calls made.
 
+mod outside;
+
+pub use outside::{Observable, outside_view};
+
 use super::{Effect, Event, HostcallRecord, HttpCall, Peer, Trap};
 use crate::abi::{Callback, ExchangeId, LogLevel, PluginIndex};
 use crate::message::{Headers, Part};

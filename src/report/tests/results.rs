@@ -39,6 +39,7 @@ pub fn passed(name: &str) -> CaseResult {
         host: None,
         status: CaseStatus::Passed,
         duration: Duration::from_millis(3),
+        refusal: None,
         failures: Vec::new(),
         snapshot: SnapshotResult::Matched,
         events: Arc::default(),

@@ -1,0 +1,91 @@
+//! What a run looks like from outside of the host: what both ends of each exchange saw, the calls that arrived, the
+//! log, and how it broke. This is what two hosts can be compared by, and all that a real one shows.
+
+use super::{SeenMessage, http_calls, logs, seen, traps};
+use crate::message::Headers;
+use crate::trace::show::{bytes, clipped};
+use crate::trace::{Event, Peer};
+
+/// One thing that can be seen from outside, and how it looked; `None` where there is nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observable {
+    /// What it is: `client status`, `upstream header x-a`, `log 3`, `call 1`, `trap`.
+    pub name: String,
+    /// How it looked, as text for people.
+    pub value: Option<String>,
+}
+
+/// Everything that can be seen from outside of a run, in a fixed order.
+///
+/// The order of headers of different names means nothing in HTTP, so it is not looked at; neither is how a body was
+/// cut.
+pub fn outside_view(events: &[Event]) -> Vec<Observable> {
+    let mut view = Vec::new();
+    let exchanges = events.iter().filter_map(|event| match event {
+        Event::ExchangeOpened(id) => Some(*id),
+        _ => None,
+    });
+    for (at, exchange) in exchanges.enumerate() {
+        let number = if at == 0 { String::new() } else { format!(" {}", at + 1) };
+        message(&mut view, &format!("client{number}"), &seen(events, exchange, Peer::Client), ":status", "status");
+        message(&mut view, &format!("upstream{number}"), &seen(events, exchange, Peer::Upstream), ":path", "request");
+    }
+    for (at, (_, call)) in http_calls(events).enumerate() {
+        let mut headers: Vec<_> = call.headers.clone();
+        headers.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let text = |pair: &(bytes::Bytes, bytes::Bytes)| format!("{}: {}", plain(&pair.0), plain(&pair.1));
+        let headers: Vec<String> = headers.iter().map(text).collect();
+        let value = format!("to {} {{{}}} {}", plain(&call.upstream), headers.join(", "), bytes(&call.body));
+        view.push(Observable { name: format!("call {}", at + 1), value: Some(value) });
+    }
+    for (at, line) in logs(events).enumerate() {
+        let value = format!("{}: {}", line.level.name(), plain(&line.message));
+        view.push(Observable { name: format!("log {}", at + 1), value: Some(value) });
+    }
+    for (at, trap) in traps(events).enumerate() {
+        view.push(Observable { name: format!("trap {}", at + 1), value: Some(format!("in {}", trap.callback.name())) });
+    }
+    view
+}
+
+fn message(view: &mut Vec<Observable>, end: &str, seen: &SeenMessage, first: &str, name: &str) {
+    let mut push = |name: String, value: Option<String>| view.push(Observable { name: format!("{end} {name}"), value });
+    let Some(headers) = &seen.headers else {
+        push(name.to_owned(), None);
+        return;
+    };
+    let get = |name: &str| headers.get(name.as_bytes()).map(|value| plain(value)).unwrap_or_default();
+    let head = match first {
+        ":status" => get(first),
+        _ => format!("{} {}", get(":method"), get(":path")),
+    };
+    push(name.to_owned(), Some(head));
+    fields(headers, "header", &mut push);
+    push("body".to_owned(), (!seen.body.is_empty()).then(|| bytes(&seen.body)));
+    if let Some(trailers) = &seen.trailers {
+        fields(trailers, "trailer", &mut push);
+    }
+    let end = match (seen.complete, seen.reset) {
+        (true, false) => "complete",
+        (_, true) => "reset",
+        (false, false) => "open",
+    };
+    push("end".to_owned(), Some(end.to_owned()));
+}
+
+/// Each name once, in order, with all its values.
+fn fields(headers: &Headers, kind: &str, push: &mut impl FnMut(String, Option<String>)) {
+    let mut names: Vec<String> = headers.iter().map(|(name, _)| plain(name).to_lowercase()).collect();
+    names.retain(|name| !matches!(name.as_str(), ":status" | ":method" | ":path"));
+    names.sort();
+    names.dedup();
+    for name in names {
+        let same = headers.iter().filter(|(other, _)| plain(other).to_lowercase() == name);
+        let values: Vec<String> = same.map(|(_, value)| plain(value)).collect();
+        push(format!("{kind} {name}"), Some(values.join(" | ")));
+    }
+}
+
+fn plain(text: &[u8]) -> String {
+    clipped(&String::from_utf8_lossy(text), 1000)
+}
