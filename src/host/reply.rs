@@ -140,6 +140,17 @@ impl Host {
         self.reply(id, headers, body.into(), details.into());
     }
 
+    /// Envoy 1.40: its codec answers a request with too many headers. No plugin sees the request or the answer, but
+    /// each gets a context for its on_log.
+    pub(super) fn refuse_unseen(&mut self, id: ExchangeId) {
+        if let Some(e) = self.ex_mut(id).filter(|e| e.state == ExchangeState::Open && !e.request.arrived) {
+            e.response.arrived = true;
+            let (body, details) = ("Request Header Fields Too Large", "http1.too_many_headers");
+            self.refuse_message(id, 431, body.to_owned(), details.to_owned());
+        }
+        self.finish(id);
+    }
+
     /// The status code of the response as it stands.
     pub fn response_status(&self, id: ExchangeId) -> Option<u32> {
         self.ex(id).filter(|e| e.response.arrived).map(|e| status_of(&e.response.headers))

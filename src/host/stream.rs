@@ -64,6 +64,12 @@ impl Host {
         self.world.recorder.push(|| Event::Input { exchange, from: Peer::Client, part: part.clone() });
         let part = match part {
             Part::Headers { mut headers, end_of_stream } => {
+                let lines = headers.iter().filter(|(name, _)| !name.starts_with(b":")).count();
+                // One of them is Host, which is a pseudo header here.
+                if lines >= self.world.profile.request_header_lines {
+                    self.refuse_unseen(exchange);
+                    return;
+                }
                 for (name, value) in self.world.profile.added_request_headers {
                     if headers.get(name.as_bytes()).is_none() {
                         headers.append(*name, *value);

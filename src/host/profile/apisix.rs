@@ -7,7 +7,6 @@ use crate::abi::{Callback, Status};
 pub const APISIX: Profile = Profile {
     name: "apisix",
     about: "Apache APISIX 3.11 (wasm-nginx-module, Wasmtime)",
-    documented: &super::documented::APISIX,
 
     // 4: one flat set of functions.
     links_by_version: false,
@@ -75,6 +74,8 @@ pub const APISIX: Profile = Profile {
     // 4.2
     binary_properties: false,
     added_request_headers: &[],
+    // abi.md, case headers.pairs.over-100.
+    request_header_lines: usize::MAX,
     added_call_response_headers: &[],
     checks_messages: false,
 

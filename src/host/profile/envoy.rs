@@ -7,7 +7,6 @@ use crate::abi::{Callback, Status};
 pub const ENVOY: Profile = Profile {
     name: "envoy",
     about: "Envoy 1.40 (V8 runtime), and with it Istio and other Envoy-based hosts",
-    documented: &super::documented::ENVOY,
 
     links_by_version: true,
     requires_marker: true,
@@ -73,6 +72,8 @@ pub const ENVOY: Profile = Profile {
 
     binary_properties: true,
     added_request_headers: &[("x-forwarded-proto", "http")],
+    // Envoy 1.40: max_request_headers_count, and the Host line counts.
+    request_header_lines: 100,
 
     // Envoy 1.40: always last, except on responses that Envoy makes itself.
     added_call_response_headers: &[("x-envoy-upstream-service-time", "0")],

@@ -4,12 +4,10 @@
 //! the real binary was seen to do.
 
 mod apisix;
-mod documented;
 mod envoy;
 mod spec;
 
 pub use apisix::APISIX;
-pub use documented::{Documented, Support};
 pub use envoy::ENVOY;
 pub use spec::SPEC;
 
@@ -22,8 +20,6 @@ pub struct Profile {
     pub name: &'static str,
     /// One line for people.
     pub about: &'static str,
-    /// What the references say that the host can answer.
-    pub documented: &'static Documented,
 
     /// Hostcalls of another version of the ABI than the module's are not linked (abi.md 1.2).
     pub links_by_version: bool,
@@ -103,6 +99,8 @@ pub struct Profile {
     /// Headers that the host adds to every request before the plugins see it.
     pub added_request_headers: &'static [(&'static str, &'static str)],
 
+    /// Header lines that a request may have: with more, it is answered with 431 before any plugin sees it.
+    pub request_header_lines: usize,
     /// Headers that the host appends to every response of a call before the plugin sees it.
     pub added_call_response_headers: &'static [(&'static str, &'static str)],
     /// Messages that can't be put on the wire are answered by the host (Envoy 1.40: 404, 502, 503).
