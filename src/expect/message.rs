@@ -4,8 +4,8 @@ use super::judge::similar;
 use super::matcher::{Mismatch, check, check_all, short};
 use super::{Failure, Judged, answer};
 use crate::message::{Headers, Part};
-use crate::scenario::{Match, Matcher, MessageExpect, Spanned};
-use crate::trace::show::clipped;
+use crate::scenario::{Ends, Match, Matcher, MessageExpect, Spanned};
+use crate::trace::show::{clipped, pairs};
 use crate::trace::views::{SeenMessage, seen};
 use crate::trace::{Event, Peer};
 
@@ -52,12 +52,60 @@ pub(super) fn judge_seen(expect: &MessageExpect, judged: &Judged<'_>, at: Peer) 
         }
     }
     let message = seen(judged.until_end(), exchange, at);
+    if expect.nothing {
+        return judge_nothing(expect, &message, &Place { subject, at: end.to_owned(), events }).into_iter().collect();
+    }
     let failures = judge_at(expect, &message, &Place { subject, at: end.to_owned(), events });
     // One failure that says why, instead of one for each field of a message that never came.
-    if message.headers.is_none() && !failures.is_empty() {
+    if message.is_nothing() && !failures.is_empty() {
         return vec![missing(nothing.to_owned(), answer::instead(judged, exchange, at))];
     }
     failures
+}
+
+/// `null`: nothing may have come to this end. A client that connected by TCP has at least got no bytes.
+fn judge_nothing(expect: &MessageExpect, message: &SeenMessage, place: &Place) -> Option<Failure> {
+    let client_without_data = message.connected && message.body.is_empty() && place.subject == "client_sees";
+    if message.is_nothing() || client_without_data {
+        return None;
+    }
+    let actual = match &message.headers {
+        Some(headers) => pairs(&headers.clone().into_iter().collect::<Vec<_>>()),
+        None if message.body.is_empty() => "a connection".to_owned(),
+        None => short(&message.body),
+    };
+    Some(Failure {
+        subject: place.subject.to_owned(),
+        title: format!("something arrived {}, expected nothing", place.at),
+        span: Some(expect.span.clone()),
+        expected: Some("nothing".to_owned()),
+        actual: Some(actual),
+        hint: None,
+        event: place.events.0.or(place.events.1),
+    })
+}
+
+/// How the message ended.
+fn ends(expected: &Spanned<Ends>, message: &SeenMessage, place: &Place) -> Option<Failure> {
+    let name = |ends: Ends| match ends {
+        Ends::Complete => "complete",
+        Ends::Reset => "reset",
+        Ends::Never => "never",
+    };
+    let actual = match (message.reset, message.complete) {
+        (true, _) => Ends::Reset,
+        (false, true) => Ends::Complete,
+        (false, false) => Ends::Never,
+    };
+    (actual != expected.value).then(|| Failure {
+        subject: format!("{}.ends", place.subject),
+        title: format!("the end {} is `{}`, expected `{}`", place.at, name(actual), name(expected.value)),
+        span: Some(expected.span.clone()),
+        expected: Some(name(expected.value).to_owned()),
+        actual: Some(name(actual).to_owned()),
+        hint: None,
+        event: place.events.1,
+    })
 }
 
 /// A message that is not one of the exchange: what a planned call must look like. The failures have no event.
@@ -94,6 +142,9 @@ fn judge_at(expect: &MessageExpect, message: &SeenMessage, place: &Place) -> Vec
     }
     if let Some(expected) = &expect.body {
         failures.extend(body(expected, message, place));
+    }
+    if let Some(expected) = &expect.ends {
+        failures.extend(ends(expected, message, place));
     }
     for (name, expected) in &expect.trailers {
         failures.extend(field("trailer", name, expected, trailers, place, place.events.1));
@@ -145,7 +196,7 @@ fn field(
 
 /// A message without a body and one with an empty body are the same; `null` and `""` both hold for them.
 fn body(expected: &Match, message: &SeenMessage, place: &Place) -> Option<Failure> {
-    let absent = message.headers.is_none() || (message.body.is_empty() && is_about_absence(&expected.matcher));
+    let absent = message.is_nothing() || (message.body.is_empty() && is_about_absence(&expected.matcher));
     let value = (!absent).then_some(message.body.as_slice());
     let mismatch = check(&expected.matcher, value)?;
     let thing = format!("body {}", place.at);

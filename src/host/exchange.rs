@@ -3,8 +3,9 @@
 //! Data only; how it moves is in `stream`. All filters of a chain share the two header maps, as in Envoy:
 //! what one filter changes, the next one sees.
 
+use super::connection::Connection;
 use super::profile::Profile;
-use crate::abi::{ContextId, ExchangeId, PluginIndex, VmIndex};
+use crate::abi::{ContextId, ExchangeId, PeerType, PluginIndex, VmIndex};
 use crate::message::{Direction, Headers};
 use bytes::{Bytes, BytesMut};
 
@@ -19,6 +20,10 @@ pub struct Exchange {
     pub request: Half,
     /// To the client.
     pub response: Half,
+    /// The connection, where there are no messages but a TCP stream.
+    pub tcp: Option<Connection>,
+    /// Who closed that.
+    pub closed_by: PeerType,
     /// What is known of the connection.
     pub info: ConnectionInfo,
     /// When it began, nanoseconds since the epoch.
@@ -55,7 +60,7 @@ pub enum ExchangeState {
 /// What is known of the connection, for properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// `HTTP/1.1` or `HTTP/2`
+    /// `HTTP/1.1` or `HTTP/2`; nothing for TCP.
     pub protocol: &'static str,
 }
 
@@ -150,6 +155,8 @@ impl Exchange {
             filters,
             request: Half::default(),
             response: Half::default(),
+            tcp: None,
+            closed_by: PeerType::Unknown,
             info,
             started_ns,
             state: ExchangeState::Open,

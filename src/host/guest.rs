@@ -89,6 +89,18 @@ impl Host {
             return;
         }
         let plugin = self.ex(id).and_then(|e| e.filters.get(filter)).map(|f| f.plugin);
+        if self.is_tcp(id) {
+            self.world.finding(
+                "unknown-action",
+                plugin,
+                format!(
+                    "{} returned {action}: the specification knows 0 (continue) and 1 (pause); Envoy pauses a TCP \
+                     stream at every other number",
+                    callback.short()
+                ),
+            );
+            return;
+        }
         self.world.finding(
             "unknown-action",
             plugin,

@@ -6,6 +6,7 @@
 
 mod calls;
 pub mod check;
+pub mod connection;
 mod emit;
 pub mod engine;
 pub mod env;
@@ -24,6 +25,7 @@ pub mod state;
 pub mod store;
 mod stream;
 pub mod symbols;
+mod tcp;
 mod teardown;
 pub mod vm;
 mod wire;

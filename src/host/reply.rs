@@ -4,7 +4,7 @@ use super::Host;
 use super::calls::status_of;
 use super::exchange::{ExchangeState, Stage};
 use super::wire;
-use crate::abi::ExchangeId;
+use crate::abi::{ExchangeId, PeerType};
 use crate::message::{Direction, Headers, Part};
 use crate::trace::{Event, LocalResponse};
 use bytes::Bytes;
@@ -113,9 +113,11 @@ impl Host {
         self.ex(id).and_then(|e| e.request.headers.get(b":method")).is_some_and(|method| method == "HEAD")
     }
 
-    /// The answer to a request whose plugin broke (Envoy 1.40: 503 without a body).
+    /// What becomes of a stream whose plugin broke (Envoy 1.40: 503 without a body; a TCP connection is closed).
     pub(super) fn fail_stream(&mut self, id: ExchangeId) {
-        if self.ex(id).is_some_and(|e| e.state == ExchangeState::Open) {
+        if self.is_tcp(id) {
+            self.close_connection(id, PeerType::Local);
+        } else if self.ex(id).is_some_and(|e| e.state == ExchangeState::Open) {
             self.host_reply(id, 503, "", "wasm_fail_stream");
         }
     }

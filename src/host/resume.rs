@@ -3,7 +3,7 @@
 use super::Host;
 use super::exchange::{ExchangeState, Hold};
 use super::world::{Deferred, DeferredAction};
-use crate::abi::ExchangeId;
+use crate::abi::{ExchangeId, PeerType};
 use crate::message::{Direction, Part};
 use bytes::Bytes;
 
@@ -15,6 +15,12 @@ impl Host {
                 continue;
             }
             match action {
+                DeferredAction::Continue(direction) if self.is_tcp(exchange) => {
+                    self.continue_connection(exchange, filter, direction);
+                }
+                DeferredAction::Close(_) if self.is_tcp(exchange) => {
+                    self.close_connection(exchange, PeerType::Local);
+                }
                 DeferredAction::Continue(direction) => {
                     if self.flows(exchange, direction) {
                         self.resume(exchange, direction, filter);
@@ -141,6 +147,12 @@ impl Host {
     /// The filter that holds an exchange, and in which direction.
     pub fn paused_at(&self, id: ExchangeId) -> Option<(crate::abi::PluginIndex, Direction)> {
         let e = self.ex(id)?;
+        if let Some(tcp) = &e.tcp {
+            let held = |by: Option<usize>| Some(e.filters.get(by?)?.plugin);
+            return held(tcp.downstream_data.held_by)
+                .map(|plugin| (plugin, Direction::Request))
+                .or_else(|| held(tcp.upstream_data.held_by).map(|plugin| (plugin, Direction::Response)));
+        }
         e.filters.iter().find_map(|f| {
             if f.request.hold != Hold::None && !e.request_closed {
                 Some((f.plugin, Direction::Request))

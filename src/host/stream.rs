@@ -5,6 +5,7 @@
 //! when somebody answers. Where the rules come from: abi.md 4.2-4.4, and Envoy 1.40 where a comment says so.
 
 use super::Host;
+use super::connection::Connection;
 use super::exchange::{ConnectionInfo, Exchange, ExchangeState, Filter, Hold, Stage};
 use super::guest::Guest;
 use crate::abi::{Callback, ExchangeId, VmIndex};
@@ -27,6 +28,13 @@ enum BodyAction {
 impl Host {
     /// Opens an exchange through the whole chain.
     pub fn open(&mut self, info: ConnectionInfo) -> ExchangeId {
+        let id = self.open_exchange(info, None);
+        self.world.recorder.push(|| Event::ExchangeOpened(id));
+        id
+    }
+
+    /// An exchange, or a TCP connection, with a place for every plugin.
+    pub(super) fn open_exchange(&mut self, info: ConnectionInfo, tcp: Option<Connection>) -> ExchangeId {
         for vm in 0..self.vms.len() {
             // A plugin that does not start again stays broken; its requests fail.
             let _ = self.rebuild_if_failed(VmIndex(vm));
@@ -46,9 +54,9 @@ impl Host {
             .collect();
         let started = self.world.clock.realtime_ns();
         let mut exchange = Exchange::new(id, filters, info, started);
+        exchange.tcp = tcp;
         exchange.trace_start = self.world.recorder.events().len();
         self.world.exchanges.insert(id, exchange);
-        self.world.recorder.push(|| Event::ExchangeOpened(id));
         id
     }
 

@@ -4,7 +4,7 @@
 use super::exchange::ExchangeState;
 use super::world::Output;
 use super::{Called, Host};
-use crate::abi::{Callback, ExchangeId};
+use crate::abi::{Callback, ExchangeId, PeerType};
 use crate::message::Part;
 use crate::trace::{Event, Peer, views};
 
@@ -26,11 +26,28 @@ impl Host {
         if e.state == ExchangeState::Closed {
             return;
         }
-        self.end(id);
+        if self.is_tcp(id) {
+            self.close_connection(id, PeerType::Local);
+        } else {
+            self.end(id);
+        }
         self.finish(id);
     }
 
     fn tear_down(&mut self, id: ExchangeId) {
+        if self.is_tcp(id) {
+            self.tear_down_connection(id);
+        } else {
+            self.tear_down_messages(id);
+            self.note_at_end(id);
+        }
+        self.world.deferred.retain(|deferred| deferred.exchange != id);
+        self.world.exchanges.remove(&id);
+        self.world.recorder.push(|| Event::ExchangeClosed(id));
+        self.world.outputs.push_back(Output::Closed(id));
+    }
+
+    fn tear_down_messages(&mut self, id: ExchangeId) {
         let count = self.ex(id).map_or(0, |e| e.filters.len());
         let steps = self.world.profile.stream_end;
         // What comes before on_done is for everybody first (Envoy: access logs, then filters are destroyed).
@@ -46,14 +63,9 @@ impl Host {
             }
             self.forget_context(id, filter);
         }
-        self.note_at_end(id);
-        self.world.deferred.retain(|deferred| deferred.exchange != id);
-        self.world.exchanges.remove(&id);
-        self.world.recorder.push(|| Event::ExchangeClosed(id));
-        self.world.outputs.push_back(Output::Closed(id));
     }
 
-    fn end_callback(&mut self, id: ExchangeId, filter: usize, callback: Callback) {
+    pub(super) fn end_callback(&mut self, id: ExchangeId, filter: usize, callback: Callback) {
         let Some(entry) = self.ex(id).and_then(|e| e.filters.get(filter)) else { return };
         let (vm, plugin, context, bypassed) = (entry.vm, entry.plugin, entry.context, entry.bypassed);
         if bypassed {
@@ -62,14 +74,15 @@ impl Host {
         let context = match (context, callback) {
             (Some(context), _) => context,
             // Envoy 1.40: a filter that never saw the request still gets a context, for its on_log.
-            (None, Callback::OnLog) => match self.create_context(id, filter) {
+            (None, Callback::OnLog) if !self.is_tcp(id) => match self.create_context(id, filter) {
                 Ok(context) => context,
                 Err(_) => return,
             },
             (None, _) => return,
         };
-        // Envoy 1.40: a body that is held can be read until on_done.
+        // Envoy 1.40: a body that is held can be read until on_done, TCP's data for ever.
         if callback == Callback::OnDelete
+            && !self.is_tcp(id)
             && let Some(entry) = self.ex_mut(id).and_then(|e| e.filters.get_mut(filter))
         {
             entry.request.buffer_visible = false;
@@ -81,7 +94,7 @@ impl Host {
         self.settle();
     }
 
-    fn forget_context(&mut self, id: ExchangeId, filter: usize) {
+    pub(super) fn forget_context(&mut self, id: ExchangeId, filter: usize) {
         let Some(entry) = self.ex_mut(id).and_then(|e| e.filters.get_mut(filter)) else { return };
         let (vm, context) = (entry.vm, entry.context.take());
         if let (Some(machine), Some(context)) = (self.vms.get_mut(vm.0), context) {

@@ -126,6 +126,8 @@ pub enum Output {
     ToClient(ExchangeId, Part),
     /// A piece of a message for the upstream.
     ToUpstream(ExchangeId, Part),
+    /// A TCP connection has passed the chain: connect it to the upstream.
+    Connect(ExchangeId),
     /// A call of a plugin.
     HttpCall {
         /// The number to answer it by.

@@ -99,7 +99,10 @@ fn exchange(event: &Event) -> Option<ExchangeId> {
         Event::Input { exchange, .. } | Event::Output { exchange, .. } | Event::HostReply { exchange, .. } => {
             Some(*exchange)
         }
-        Event::ExchangeOpened(exchange) | Event::ExchangeClosed(exchange) => Some(*exchange),
+        Event::ExchangeOpened(exchange)
+        | Event::ConnectionOpened(exchange)
+        | Event::UpstreamConnected(exchange)
+        | Event::ExchangeClosed(exchange) => Some(*exchange),
         Event::CallbackEntered(entered) => entered.exchange,
         Event::Hostcall(record) => record.exchange,
         Event::CallbackLeft(left) => left.exchange,

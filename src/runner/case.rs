@@ -396,7 +396,7 @@ fn cut_variants(case: &Case) -> Vec<Variant> {
             Upstream::Reply(reply) => every(reply.body.as_ref()),
             Upstream::Never(_) | Upstream::Fail(_) => None,
         }),
-        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => None,
+        StepKind::Connect(_) | StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => None,
     });
     lengths.max().map_or_else(Vec::new, variants)
 }

@@ -3,6 +3,7 @@
 //! It decides nothing about plugins. Time passes only when a step says so or when something that the request waits
 //! for falls due.
 
+mod connect;
 mod ends;
 
 use super::message::{self, Variant};
@@ -11,9 +12,10 @@ use crate::abi::{CallId, ExchangeId, PluginIndex};
 use crate::expect::Failure;
 use crate::host::exchange::ConnectionInfo;
 use crate::host::{CallResult, Host, Output, StartError};
-use crate::message::{Direction, Part};
+use crate::message::Part;
 use crate::scenario::{
-    Callout, CalloutReply, Case, Expect, Failure as Fault, Protocol, Request, Scenario, Step, StepKind, Upstream,
+    Callout, CalloutReply, Case, Connect, Expect, Failure as Fault, Protocol, Request, Scenario, Step, StepKind,
+    Upstream,
 };
 use crate::trace::{Event, HttpCall, StepStarted};
 use bytes::Bytes;
@@ -60,9 +62,16 @@ pub struct Driver<'a> {
 
 /// An exchange that has not ended.
 struct Flight<'a> {
-    request: &'a Request,
+    traffic: Traffic<'a>,
     step: usize,
     answered: bool,
+}
+
+/// What an exchange was opened for.
+#[derive(Clone, Copy)]
+enum Traffic<'a> {
+    Request(&'a Request),
+    Connect(&'a Connect),
 }
 
 /// A planned answer to a call.
@@ -117,11 +126,11 @@ impl<'a> Driver<'a> {
             self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
             // What the plugins asked for while they started is answered from here on.
             self.drain();
+            // A request that this step brings to its end is judged on everything until then.
+            let open: Vec<usize> = self.flights.values().map(|flight| flight.step).collect();
             self.step(index, step);
             let end = self.events();
             self.steps[index].range.end = end;
-            // A request that a later step brought to its end is judged on everything until then.
-            let open: Vec<usize> = self.flights.values().map(|flight| flight.step).collect();
             for (at, earlier) in self.steps.iter_mut().enumerate() {
                 if open.contains(&at) {
                     earlier.range.end = end;
@@ -156,6 +165,7 @@ impl<'a> Driver<'a> {
     fn step(&mut self, index: usize, step: &'a Step) {
         match &step.kind {
             StepKind::Request(request) => self.request(index, request),
+            StepKind::Connect(connect) => self.connect(index, connect),
             StepKind::Advance(duration) => self.advance(*duration),
             StepKind::Reconfigure { plugin, config } => {
                 if let Err(error) = self.host.reconfigure(PluginIndex(*plugin), config.clone()) {
@@ -184,7 +194,7 @@ impl<'a> Driver<'a> {
             self.host.upstream_is_unreachable(exchange);
         }
         self.steps[index].exchange = Some(exchange);
-        self.flights.insert(exchange, Flight { request, step: index, answered: false });
+        self.flights.insert(exchange, Flight { traffic: Traffic::Request(request), step: index, answered: false });
         for part in message::request(request, self.scenario.protocol, self.variant) {
             if !self.flights.contains_key(&exchange) {
                 break;
@@ -192,6 +202,11 @@ impl<'a> Driver<'a> {
             self.host.from_client(exchange, part);
             self.drain();
         }
+        self.wait(index, exchange);
+    }
+
+    /// Lets time pass as long as the exchange may come to its end by that.
+    fn wait(&mut self, index: usize, exchange: ExchangeId) {
         // Whoever writes `advance` next wants to move the time himself.
         let waits = matches!(self.case.steps.get(index + 1).map(|s| &s.kind), Some(StepKind::Advance(_)));
         let mut idle_ticks = 0;
@@ -200,7 +215,9 @@ impl<'a> Driver<'a> {
                 return;
             }
             let next = self.due.keys().next().map(|(at, _)| *at);
-            let tick = self.host.next_tick().filter(|_| !waits && idle_ticks < MOST_IDLE_TICKS);
+            // A connection that nobody holds waits for its ends, not for a timer.
+            let by_timer = self.host.paused_at(exchange).is_some() || !self.is_connection(exchange);
+            let tick = self.host.next_tick().filter(|_| !waits && by_timer && idle_ticks < MOST_IDLE_TICKS);
             match (next, tick) {
                 (Some(at), tick) if tick.is_none_or(|tick| at <= tick) => {
                     idle_ticks = 0;
@@ -216,6 +233,10 @@ impl<'a> Driver<'a> {
             }
         }
         self.cut_off();
+    }
+
+    fn is_connection(&self, exchange: ExchangeId) -> bool {
+        matches!(self.flights.get(&exchange), Some(Flight { traffic: Traffic::Connect(_), .. }))
     }
 
     /// Says that what the plugins do does not end, or is more than anybody waits for.
@@ -287,6 +308,7 @@ impl<'a> Driver<'a> {
             match output {
                 Output::ToClient(..) => {}
                 Output::ToUpstream(exchange, part) => self.upstream(exchange, &part),
+                Output::Connect(exchange) => self.upstream_of_connection(exchange),
                 Output::HttpCall { call, request, .. } => self.call(call, &request),
                 Output::Closed(exchange) => {
                     self.flights.remove(&exchange);
@@ -309,6 +331,7 @@ fn label(step: &Step, scenario: &Scenario) -> String {
                 text(&request.path)
             )
         }
+        StepKind::Connect(_) => "connect".to_owned(),
         StepKind::Advance(duration) => format!("advance {duration:?}"),
         StepKind::Reconfigure { plugin, .. } => match scenario.plugins.get(*plugin) {
             Some(plugin) if scenario.plugins.len() > 1 => format!("reconfigure {}", plugin.name),

@@ -52,6 +52,29 @@ pub fn reached_upstream(span: Span, event: usize) -> Failure {
     }
 }
 
+/// The connection reached an upstream that it must not reach.
+pub fn connection_reached_upstream(span: Span, event: usize) -> Failure {
+    Failure {
+        title: "the connection reached the upstream, which it must never do".to_owned(),
+        expected: Some("no connection at the upstream".to_owned()),
+        actual: Some("the plugins let the connection pass".to_owned()),
+        ..reached_upstream(span, event)
+    }
+}
+
+/// A host that has no plugins for TCP streams.
+pub fn no_tcp(host: &str, span: Option<Span>) -> Failure {
+    Failure {
+        subject: "connect".to_owned(),
+        title: format!("the host `{host}` runs no plugins on TCP streams"),
+        span,
+        expected: None,
+        actual: None,
+        hint: Some("leave this host out: `host: [spec, envoy]` in the case".to_owned()),
+        event: None,
+    }
+}
+
 /// A call without a plan.
 pub fn unplanned_call(call: &HttpCall, span: Option<Span>, event: usize) -> Failure {
     let upstream = String::from_utf8_lossy(&call.upstream);
@@ -83,18 +106,50 @@ pub fn call_not_made(callout: &Callout) -> Failure {
     }
 }
 
+/// The two kinds of stream, in the words of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// A request with its response.
+    Http,
+    /// A TCP connection.
+    Tcp,
+}
+
+impl Stream {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Http => "request",
+            Self::Tcp => "connection",
+        }
+    }
+
+    /// What is paused in a direction.
+    pub fn direction(self, direction: Direction) -> &'static str {
+        match (self, direction) {
+            (Self::Http, Direction::Request) => "request",
+            (Self::Http, Direction::Response) => "response",
+            (Self::Tcp, Direction::Request) => "downstream data",
+            (Self::Tcp, Direction::Response) => "upstream data",
+        }
+    }
+}
+
 /// A request that never came to its end.
-pub fn stuck(paused: Option<(PluginIndex, Direction)>, names: &[String], span: Option<Span>, event: usize) -> Failure {
+pub fn stuck(
+    kind: Stream,
+    paused: Option<(PluginIndex, Direction)>,
+    names: &[String],
+    span: Option<Span>,
+    event: usize,
+) -> Failure {
+    let whole = kind.name();
     let title = match paused {
         Some((plugin, direction)) => {
             let name = names.get(plugin.0).map_or("?", String::as_str);
-            let what = match direction {
-                Direction::Request => "request",
-                Direction::Response => "response",
-            };
-            format!("the request is stuck: `{name}` paused the {what}, and nothing is left that could resume it")
+            let what = kind.direction(direction);
+            format!("the {whole} is stuck: `{name}` paused the {what}, and nothing is left that could resume it")
         }
-        None => "the request is stuck: nobody pauses it, and it does not come to its end".to_owned(),
+        None => format!("the {whole} is stuck: nobody pauses it, and it does not come to its end"),
     };
     Failure {
         subject: "stuck".to_owned(),
@@ -117,6 +172,7 @@ pub fn judge_call(expected: &MessageExpect, call: &HttpCall, event: usize) -> Ve
     let trailers: Headers = call.trailers.iter().cloned().collect();
     let seen = SeenMessage {
         headers: Some(headers),
+        connected: false,
         body: call.body.to_vec(),
         trailers: (!trailers.is_empty()).then_some(trailers),
         complete: true,

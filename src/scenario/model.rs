@@ -6,6 +6,7 @@
 use super::HostKind;
 use crate::abi::Callback;
 use crate::diagnostic::{Source, Span};
+use crate::trace::Peer;
 use bytes::Bytes;
 use regex::Regex;
 use std::path::PathBuf;
@@ -205,6 +206,8 @@ pub struct Step {
 pub enum StepKind {
     /// One request with the origin's answer.
     Request(Box<Request>),
+    /// One TCP connection.
+    Connect(Connect),
     /// Virtual time passes.
     Advance(Duration),
     /// A new plugin configuration, for the plugin at this place of the chain.
@@ -216,6 +219,46 @@ pub enum StepKind {
     },
     /// Contexts are finished, the VM goes.
     Shutdown,
+}
+
+/// A TCP connection: what both ends do, in order.
+#[derive(Debug, Clone)]
+pub struct Connect {
+    /// In the order in which it happens.
+    pub events: Vec<ConnectEvent>,
+    /// What the upstream makes of the connection.
+    pub upstream: ConnectUpstream,
+}
+
+/// What happens on a TCP connection.
+#[derive(Debug, Clone)]
+pub enum ConnectEvent {
+    /// One end sends bytes, which are read in one piece.
+    Data {
+        /// Which end.
+        from: Peer,
+        /// The bytes.
+        bytes: Bytes,
+        /// It sends nothing more, and that is read with them.
+        end: bool,
+    },
+    /// One end sends nothing more.
+    End(Peer),
+    /// One end breaks the connection off.
+    Reset(Peer),
+    /// Virtual time passes.
+    Advance(Duration),
+}
+
+/// What the upstream makes of a TCP connection.
+#[derive(Debug, Clone)]
+pub enum ConnectUpstream {
+    /// It accepts it.
+    Accepts,
+    /// It does not.
+    Refuses,
+    /// The connection must not reach it; the span is where `never` stands.
+    Never(Span),
 }
 
 /// A request and the origin that would answer it.
@@ -386,11 +429,15 @@ pub struct OnHost {
     pub expect: Expect,
 }
 
-/// A message as one end sees it.
+/// A message, or the data of a connection, as one end sees it.
 #[derive(Debug, Clone, Default)]
 pub struct MessageExpect {
     /// The whole mapping.
     pub span: Span,
+    /// `null`: nothing comes to that end.
+    pub nothing: bool,
+    /// How it ends.
+    pub ends: Option<Spanned<Ends>>,
     /// The status code, as text.
     pub status: Option<Match>,
     /// `:method`
@@ -407,6 +454,17 @@ pub struct MessageExpect {
     pub body: Option<Match>,
     /// By name.
     pub trailers: Vec<(Spanned<String>, Vec<Match>)>,
+}
+
+/// How a message or a connection ends for one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// As it should.
+    Complete,
+    /// It is broken off.
+    Reset,
+    /// It does not end.
+    Never,
 }
 
 /// What the calls of one callback returned, over the whole chain, in the order of the calls.

@@ -44,6 +44,9 @@ pub fn render(events: &[Event], plugins: &[String], detail: Detail) -> String {
 
 /// What one end saw of a message, as lines.
 pub fn seen(message: &SeenMessage) -> String {
+    if message.connected {
+        return data(message);
+    }
     let Some(headers) = &message.headers else {
         return if message.reset { "a reset\n".to_owned() } else { "nothing\n".to_owned() };
     };
@@ -63,6 +66,20 @@ pub fn seen(message: &SeenMessage) -> String {
     } else if !message.complete {
         text.push_str("  the end never came\n");
     }
+    text
+}
+
+/// What one end of a TCP connection got.
+fn data(message: &SeenMessage) -> String {
+    let mut text = match message.body.is_empty() {
+        true => "no data".to_owned(),
+        false => format!("data {}", body(&message.body)),
+    };
+    text.push_str(match (message.reset, message.complete) {
+        (true, _) => ", then a reset\n",
+        (false, true) => ", then the end\n",
+        (false, false) => ", and no end\n",
+    });
     text
 }
 
@@ -150,10 +167,10 @@ impl Page<'_> {
             }
             Event::ExchangeClosed(exchange) => self.unfinished(events, at, *exchange),
             Event::Finding(finding) => self.line(&format!("finding: {}", finding.id)),
-            Event::ExchangeOpened(exchange) => {
+            Event::ExchangeOpened(exchange) | Event::ConnectionOpened(exchange) => {
                 self.begun.insert(*exchange, at);
             }
-            Event::Input { .. } => {}
+            Event::Input { .. } | Event::UpstreamConnected(_) => {}
         }
     }
 
@@ -175,7 +192,7 @@ impl Page<'_> {
         let begun = self.begun.get(&exchange).copied().unwrap_or(0);
         for to in [Peer::Upstream, Peer::Client] {
             let message = views::seen(&events[begun..=at], exchange, to);
-            if message.headers.is_some() && !message.complete && !message.reset {
+            if !message.is_nothing() && !message.complete && !message.reset {
                 self.message(events, at, exchange, to);
             }
         }
@@ -226,7 +243,15 @@ impl Page<'_> {
 /// Only what a plugin's author chose is worth a line: sizes of bodies and ends of streams, not counts of headers.
 fn call_text(entry: Entry, args: &[u32]) -> String {
     match (entry, args) {
-        (Entry::Callback(Callback::OnRequestBody | Callback::OnResponseBody), [size, end]) => {
+        (
+            Entry::Callback(
+                Callback::OnRequestBody
+                | Callback::OnResponseBody
+                | Callback::OnDownstreamData
+                | Callback::OnUpstreamData,
+            ),
+            [size, end],
+        ) => {
             let end = if *end != 0 { ", end_of_stream" } else { "" };
             format!("{}({size} bytes{end})", entry.name())
         }

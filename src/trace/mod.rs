@@ -34,6 +34,10 @@ pub enum Event {
     },
     /// An exchange began.
     ExchangeOpened(ExchangeId),
+    /// A TCP connection was accepted.
+    ConnectionOpened(ExchangeId),
+    /// The upstream of a TCP connection accepted it.
+    UpstreamConnected(ExchangeId),
     /// A piece of a message came in, from the client or from the upstream.
     Input {
         /// The exchange.

@@ -34,6 +34,8 @@ pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option
             format!("[{}] vm started in place of the one that trapped", name(*plugin))
         }
         Event::ExchangeOpened(exchange) => format!("exchange {exchange} opened"),
+        Event::ConnectionOpened(exchange) => format!("connection {exchange} opened"),
+        Event::UpstreamConnected(exchange) => format!("{}-> upstream connected", number(*exchange)),
         Event::Input { exchange, from, part } => {
             format!("{}{} -> {}", number(*exchange), peer(*from), self::part(part))
         }

@@ -75,6 +75,8 @@ pub fn actions(events: &[Event], callback: Callback) -> Vec<u32> {
 pub struct SeenMessage {
     /// The head; `None` where nothing arrived.
     pub headers: Option<Headers>,
+    /// It is the data of a TCP connection, and the connection was there.
+    pub connected: bool,
     /// All chunks together.
     pub body: Vec<u8>,
     /// The trailers.
@@ -85,11 +87,29 @@ pub struct SeenMessage {
     pub reset: bool,
 }
 
+impl SeenMessage {
+    /// Nothing of it arrived: no head of a message, no connection.
+    pub fn is_nothing(&self) -> bool {
+        self.headers.is_none() && !self.connected
+    }
+}
+
 /// What one end saw of an exchange.
 pub fn seen(events: &[Event], exchange: ExchangeId, at: Peer) -> SeenMessage {
     let mut seen = SeenMessage::default();
     for event in events {
-        let Event::Output { exchange: of, to, part } = event else { continue };
+        let (of, to, part) = match event {
+            Event::Output { exchange: of, to, part } => (of, to, part),
+            Event::ConnectionOpened(of) if *of == exchange => {
+                seen.connected |= at == Peer::Client;
+                continue;
+            }
+            Event::UpstreamConnected(of) if *of == exchange => {
+                seen.connected |= at == Peer::Upstream;
+                continue;
+            }
+            _ => continue,
+        };
         if *of != exchange || *to != at {
             continue;
         }

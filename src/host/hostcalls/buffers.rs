@@ -2,7 +2,7 @@
 
 use super::row::{Cx, hostcall_rows};
 use crate::abi::{BufferType, Callback, Status};
-use crate::host::exchange::Stage;
+use crate::host::exchange::Exchange;
 use crate::message::Direction;
 use crate::trace::{BufferChange, Effect, Entry};
 use bytes::{Bytes, BytesMut};
@@ -22,7 +22,7 @@ hostcall_rows! {
 enum Content {
     /// A copy by reference count.
     Shared(Bytes),
-    /// A body that the stage holds.
+    /// A body, or a connection's data, that the filter can see.
     Body(Direction),
     /// A body buffer outside its callback.
     ClosedBody,
@@ -58,37 +58,55 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
                 _ => Err(Status::NotFound),
             }
         }
-        // Envoy 1.40: also those of TCP, gRPC and foreign functions, of which there are none here.
-        BufferType::DownstreamData
-        | BufferType::UpstreamData
-        | BufferType::GrpcCallMessage
-        | BufferType::ForeignFunctionArguments => Ok(Content::ClosedBody),
+        BufferType::DownstreamData => Ok(data(cx, Direction::Request)),
+        BufferType::UpstreamData => Ok(data(cx, Direction::Response)),
+        // Envoy 1.40: also those of gRPC and foreign functions, of which there are none here.
+        BufferType::GrpcCallMessage | BufferType::ForeignFunctionArguments => Ok(Content::ClosedBody),
     }
 }
 
 fn body(cx: &Cx, direction: Direction) -> Content {
-    let stage = cx
-        .state
-        .acting_stream()
-        .and_then(|stream| cx.state.world.exchanges.get(&stream.exchange)?.stage(stream.filter, direction));
-    match stage {
-        Some(stage) if stage.buffer_visible => Content::Body(direction),
-        _ => Content::ClosedBody,
+    held(cx, direction, false)
+}
+
+fn data(cx: &Cx, direction: Direction) -> Content {
+    held(cx, direction, true)
+}
+
+/// What the filter can see of a message's body, or of a connection's data.
+fn held(cx: &Cx, direction: Direction, of_tcp: bool) -> Content {
+    let exchange = cx.state.acting_stream().and_then(|stream| cx.state.world.exchanges.get(&stream.exchange));
+    let visible = |exchange: &Exchange| {
+        let stage = cx.state.acting_stream().and_then(|stream| exchange.stage(stream.filter, direction));
+        exchange.tcp.is_some() == of_tcp && stage.is_some_and(|stage| stage.buffer_visible)
+    };
+    match exchange.is_some_and(visible) {
+        true => Content::Body(direction),
+        false => Content::ClosedBody,
     }
 }
 
-fn stage<'a>(cx: &'a mut Cx, direction: Direction) -> Option<&'a mut Stage> {
+/// The bytes of [`Content::Body`].
+fn bytes<'a>(cx: &'a mut Cx, direction: Direction) -> Option<&'a mut BytesMut> {
     let stream = cx.state.acting_stream()?;
-    cx.state.world.exchanges.get_mut(&stream.exchange)?.stage_mut(stream.filter, direction)
+    let exchange = cx.state.world.exchanges.get_mut(&stream.exchange)?;
+    if exchange.tcp.is_none() {
+        return Some(&mut exchange.stage_mut(stream.filter, direction)?.buffer);
+    }
+    let tcp = exchange.tcp.as_mut()?;
+    Some(match direction {
+        Direction::Request => &mut tcp.downstream_data.buffer,
+        Direction::Response => &mut tcp.upstream_data.buffer,
+    })
 }
 
 fn get(cx: &mut Cx, buffer: BufferType, start: u32, max_size: u32) -> Result<Bytes, Status> {
     let content = match find(cx, buffer)? {
         Content::Shared(bytes) => bytes,
         Content::Body(direction) => {
-            let Some(stage) = stage(cx, direction) else { return Ok(Bytes::new()) };
-            let (from, to) = clamp(stage.buffer.len(), start, max_size);
-            return Ok(Bytes::copy_from_slice(&stage.buffer[from..to]));
+            let Some(body) = bytes(cx, direction) else { return Ok(Bytes::new()) };
+            let (from, to) = clamp(body.len(), start, max_size);
+            return Ok(Bytes::copy_from_slice(body.get(from..to).unwrap_or_default()));
         }
         Content::ClosedBody => return cx.state.world.profile.closed_body.map(|()| Bytes::new()),
     };
@@ -107,7 +125,7 @@ fn clamp(length: usize, start: u32, size: u32) -> (usize, usize) {
 fn status(cx: &mut Cx, buffer: BufferType) -> Result<(u32, u32), Status> {
     let length = match find(cx, buffer)? {
         Content::Shared(bytes) => bytes.len(),
-        Content::Body(direction) => stage(cx, direction).map_or(0, |stage| stage.buffer.len()),
+        Content::Body(direction) => bytes(cx, direction).map_or(0, |body| body.len()),
         Content::ClosedBody => match cx.state.world.profile.closed_body {
             Ok(()) => 0,
             Err(status) => return Err(status),
@@ -123,11 +141,11 @@ fn set(cx: &mut Cx, buffer: BufferType, start: u32, size: u32, data: &[u8]) -> R
         Content::ClosedBody => return Err(cx.state.world.profile.closed_body_write),
     };
     let in_the_middle = cx.state.world.profile.splice_in_the_middle;
-    let Some(stage) = stage(cx, direction) else { return Err(Status::NotFound) };
+    let Some(body) = bytes(cx, direction) else { return Err(Status::NotFound) };
     // What lies behind the splice is moved.
-    let moved = stage.buffer.len().saturating_sub(start as usize);
-    splice(&mut stage.buffer, start, size, data, in_the_middle)?;
-    let length = stage.buffer.len();
+    let moved = body.len().saturating_sub(start as usize);
+    splice(body, start, size, data, in_the_middle)?;
+    let length = body.len();
     cx.work(moved);
     cx.effect(|| Effect::Buffer {
         buffer,

@@ -60,7 +60,8 @@ fn access(cx: &Cx, map: MapType) -> Access {
 fn stream_access(cx: &Cx, direction: Direction, trailers: bool) -> Access {
     let world = &cx.state.world;
     let Some(StreamRef { exchange, filter }) = cx.state.acting_stream() else { return Access::Closed };
-    let Some(exchange) = world.exchanges.get(&exchange) else { return Access::Closed };
+    // Envoy 1.40: a TCP stream has no maps, in on_log either.
+    let Some(exchange) = world.exchanges.get(&exchange).filter(|e| e.tcp.is_none()) else { return Access::Closed };
     let Some(stage) = exchange.stage(filter, direction) else { return Access::Closed };
     let half = exchange.half(direction);
     let in_log = cx.state.current.entry == Entry::Callback(Callback::OnLog);

@@ -143,7 +143,7 @@ fn of_stream(cx: &Cx, path: &[u8]) -> Result<Property, Status> {
         b"source" => endpoint(&rest, "127.0.0.1", 50000),
         b"destination" => endpoint(&rest, "127.0.0.1", 10000),
         b"upstream" => upstream(exchange, &rest),
-        b"xds" => xds(&rest),
+        b"xds" => xds(exchange, &rest),
         // Envoy 1.40: the dynamic metadata, a message without a field.
         b"metadata" if rest.is_empty() => Some(Property::Bytes(Bytes::new())),
         b"filter_state" => match rest.as_slice() {
@@ -184,14 +184,14 @@ fn request(cx: &Cx, exchange: &Exchange, rest: &[&[u8]], shown: bool, in_log: bo
         [b"headers"] => Some(headers.map_or(Property::Map(Vec::new()), map)),
         [b"headers", name] => joined(headers?, name),
         [b"time"] => Some(Property::Int(exchange.started_ns as i64)),
-        [b"protocol"] => Some(Property::text(exchange.info.protocol)),
+        [b"protocol"] if exchange.tcp.is_none() => Some(Property::text(exchange.info.protocol)),
         [b"size"] => Some(Property::Int(size)),
         [b"total_size"] => {
             let head = if shown { all.byte_size() } else { 0 };
             Some(Property::Int((exchange.request.body_bytes as usize + head) as i64))
         }
         [b"headers_bytes"] => Some(Property::Int(if shown { all.byte_size() as i64 } else { 0 })),
-        [b"duration"] if in_log => {
+        [b"duration"] if in_log && exchange.tcp.is_none() => {
             let now = cx.state.world.clock.realtime_ns();
             Some(Property::Int(now.saturating_sub(exchange.started_ns) as i64))
         }
@@ -208,7 +208,9 @@ fn response(exchange: &Exchange, rest: &[&[u8]], in_log: bool) -> Option<Propert
         }
         [b"grpc_status"] => Some(Property::Int(grpc_status(exchange, headers?))),
         // What the upstream took: scripted upstreams take no time of their own.
-        [b"backend_latency"] if in_log && exchange.upstream_answered => Some(Property::Int(0)),
+        [b"backend_latency"] if in_log && exchange.upstream_answered && exchange.tcp.is_none() => {
+            Some(Property::Int(0))
+        }
         [b"code_details"] => {
             let known = headers.is_some() || !exchange.details.is_empty();
             known.then(|| Property::Bytes(exchange.details.clone()))
@@ -249,6 +251,11 @@ fn grpc_status(exchange: &Exchange, headers: &Headers) -> i64 {
 /// Envoy 1.40: most of it is known when the upstream has answered.
 fn upstream(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
     let answered = exchange.upstream_answered;
+    match (rest, exchange.tcp.is_some()) {
+        ([b"num_endpoints"], true) if !answered => return None,
+        ([b"transport_failure_reason"], true) => return Some(Property::Bytes(Bytes::new())),
+        _ => {}
+    }
     match rest {
         [b"num_endpoints"] => Some(Property::Int(1)),
         [b"request_attempt_count"] => Some(Property::Int(i64::from(answered))),
@@ -262,7 +269,13 @@ fn upstream(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
 
 /// What Envoy was configured with. The names are those of no configuration in particular: a scenario that needs
 /// others gives them as `properties`.
-fn xds(rest: &[&[u8]]) -> Option<Property> {
+fn xds(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
+    let name = rest.first().copied().unwrap_or_default();
+    // Envoy 1.40: a TCP connection has no route, and its cluster is known with the upstream.
+    let of_route = name.starts_with(b"route_") || name.starts_with(b"virtual_host_");
+    if exchange.tcp.is_some() && (of_route || (name.starts_with(b"cluster_") && !exchange.upstream_answered)) {
+        return None;
+    }
     match rest {
         [b"cluster_name"] => Some(Property::text("cluster")),
         [b"route_name"] => Some(Property::text("route")),

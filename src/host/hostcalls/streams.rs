@@ -3,6 +3,7 @@
 use super::fields::decoded;
 use super::row::{Cx, PairsArg, hostcall_rows};
 use crate::abi::{Callback, Status, StreamType};
+use crate::host::exchange::Exchange;
 use crate::host::state::StreamRef;
 use crate::host::world::{Deferred, DeferredAction};
 use crate::message::Direction;
@@ -30,18 +31,30 @@ hostcall_rows! {
 }
 
 fn continue_stream(cx: &mut Cx, stream: StreamType) -> Result<(), Status> {
-    match stream {
-        StreamType::HttpRequest => defer(cx, DeferredAction::Continue(Direction::Request)),
-        StreamType::HttpResponse => defer(cx, DeferredAction::Continue(Direction::Response)),
-        StreamType::Downstream => {}
-        StreamType::Upstream => match cx.state.world.profile.continue_upstream {
-            Status::Ok => {}
-            status => return Err(status),
-        },
+    if stream == StreamType::Upstream && cx.state.world.profile.continue_upstream != Status::Ok {
+        return Err(cx.state.world.profile.continue_upstream);
+    }
+    if let Some(direction) = direction(cx, stream) {
+        defer(cx, DeferredAction::Continue(direction));
     }
     close_request_maps(cx);
     cx.effect(|| Effect::ContinueStream(stream));
     Ok(())
+}
+
+/// The direction that a stream type names in the stream that is acted on: a TCP stream has no request, and an HTTP
+/// stream no downstream (Envoy 1.40: OK, and nothing happens).
+fn direction(cx: &Cx, stream: StreamType) -> Option<Direction> {
+    let is_tcp = acting_exchange(cx).is_some_and(|exchange| exchange.tcp.is_some());
+    match (stream, is_tcp) {
+        (StreamType::HttpRequest, false) | (StreamType::Downstream, true) => Some(Direction::Request),
+        (StreamType::HttpResponse, false) | (StreamType::Upstream, true) => Some(Direction::Response),
+        _ => None,
+    }
+}
+
+fn acting_exchange<'a>(cx: &'a Cx) -> Option<&'a Exchange> {
+    cx.state.world.exchanges.get(&cx.state.acting_stream()?.exchange)
 }
 
 /// Envoy 1.40: continuing either direction forgets the *request's* maps and buffer at once (seen with both), so
@@ -51,7 +64,7 @@ fn close_request_maps(cx: &mut Cx) {
         return;
     }
     let Some(stream) = cx.state.acting_stream() else { return };
-    let Some(exchange) = cx.state.world.exchanges.get_mut(&stream.exchange) else { return };
+    let Some(exchange) = cx.state.world.exchanges.get_mut(&stream.exchange).filter(|e| e.tcp.is_none()) else { return };
     if let Some(stage) = exchange.stage_mut(stream.filter, Direction::Request) {
         stage.headers_open = false;
         stage.trailers_open = false;
@@ -60,10 +73,8 @@ fn close_request_maps(cx: &mut Cx) {
 }
 
 fn close_stream(cx: &mut Cx, stream: StreamType) -> Result<(), Status> {
-    match stream {
-        StreamType::HttpRequest => defer(cx, DeferredAction::Close(Direction::Request)),
-        StreamType::HttpResponse => defer(cx, DeferredAction::Close(Direction::Response)),
-        StreamType::Downstream | StreamType::Upstream => {}
+    if let Some(direction) = direction(cx, stream) {
+        defer(cx, DeferredAction::Close(direction));
     }
     cx.effect(|| Effect::CloseStream(stream));
     Ok(())
@@ -98,7 +109,14 @@ fn send_local_response(
         headers,
         grpc_status,
     });
-    if let Some(stream) = cx.state.acting_stream() {
+    if acting_exchange(cx).is_some_and(|exchange| exchange.tcp.is_some()) {
+        cx.state.world.finding(
+            "local-response-on-tcp",
+            Some(cx.state.current.plugin),
+            "a local response on a TCP stream: Envoy 1.40 says OK and does nothing; close the stream with \
+             proxy_close_stream, or write into the upstream's data",
+        );
+    } else if let Some(stream) = cx.state.acting_stream() {
         let current = cx.state.current;
         if matches!(current.entry, Entry::Callback(Callback::OnLog | Callback::OnDone | Callback::OnDelete)) {
             cx.state.world.finding(

@@ -1,7 +1,7 @@
 //! Apache APISIX with wasm-nginx-module: what `apisix.md` says. Section numbers below are its own.
 
 use super::Profile;
-use crate::abi::{Callback, Status};
+use crate::abi::{Callback, PeerType, Status};
 
 /// APISIX 3.11, wasm-nginx-module of 2024, the Wasmtime engine.
 pub const APISIX: Profile = Profile {
@@ -23,6 +23,10 @@ pub const APISIX: Profile = Profile {
     calls_vm_start: false,
     // 2.4
     stream_end: &[Callback::OnDone, Callback::OnDelete],
+    has_tcp: false,
+    // nginx's stream subsystem runs no plugins.
+    connection_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    upstream_close: PeerType::Unknown,
     // 2.3
     root_end: &[Callback::OnDone, Callback::OnDelete],
     root_waits_for_done: false,

@@ -1,7 +1,7 @@
 //! Envoy with the V8 runtime: the specification where it speaks, Envoy where it is silent or differs.
 
 use super::Profile;
-use crate::abi::{Callback, Status};
+use crate::abi::{Callback, PeerType, Status};
 
 /// Envoy 1.40.
 pub const ENVOY: Profile = Profile {
@@ -17,6 +17,10 @@ pub const ENVOY: Profile = Profile {
     calls_vm_start: true,
     // Envoy 1.40: on_log runs without an access logger, before on_done.
     stream_end: &[Callback::OnLog, Callback::OnDone, Callback::OnDelete],
+    has_tcp: true,
+    // Envoy 1.40: after on_done, other than for HTTP.
+    connection_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    upstream_close: PeerType::Unknown,
     // Envoy 1.40: on SIGTERM on_done and on_delete, no on_log on roots.
     root_end: &[Callback::OnDone, Callback::OnDelete],
     root_waits_for_done: true,

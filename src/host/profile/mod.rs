@@ -11,7 +11,7 @@ pub use apisix::APISIX;
 pub use envoy::ENVOY;
 pub use spec::SPEC;
 
-use crate::abi::{Callback, Status};
+use crate::abi::{Callback, PeerType, Status};
 
 /// What one host does where hosts differ.
 #[derive(Debug)]
@@ -37,7 +37,13 @@ pub struct Profile {
     /// What a stream context sees at its end, in order (abi.md 2.6). Callbacks before [`Callback::OnDone`] run
     /// for all filters first, the rest filter by filter.
     pub stream_end: &'static [Callback],
-    /// The same for a root context.
+    /// Whether plugins can be put into TCP connections (abi.md 4.5).
+    pub has_tcp: bool,
+    /// What a TCP stream's context sees behind `on_downstream_connection_close`, filter by filter (abi.md 2.6).
+    pub connection_end: &'static [Callback],
+    /// Who `on_upstream_connection_close` says closed it when the upstream ends its side (abi.md 4.5).
+    pub upstream_close: PeerType,
+    /// What a root context sees at its end, in order.
     pub root_end: &'static [Callback],
     /// Whether a root whose `on_done` returned false waits for `proxy_done` (abi.md 2.6).
     pub root_waits_for_done: bool,

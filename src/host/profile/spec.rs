@@ -3,7 +3,7 @@
 //! relies on nothing that is not written down.
 
 use super::Profile;
-use crate::abi::{Callback, Status};
+use crate::abi::{Callback, PeerType, Status};
 
 /// The specification 0.2.1.
 pub const SPEC: Profile = Profile {
@@ -24,6 +24,10 @@ pub const SPEC: Profile = Profile {
     calls_vm_start: true,
     // "on_log: called after true was returned from on_done"; on_delete removes the context.
     stream_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    has_tcp: true,
+    // The peer that closed it.
+    connection_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    upstream_close: PeerType::Remote,
     root_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
     root_waits_for_done: true,
 

@@ -6,7 +6,7 @@ impl Driver<'_> {
     /// The scripted origin gets a piece of a request, and answers when it has all of it.
     pub(super) fn upstream(&mut self, exchange: ExchangeId, part: &Part) {
         let Some(flight) = self.flights.get_mut(&exchange) else { return };
-        let (request, step) = (flight.request, flight.step);
+        let (Traffic::Request(request), step) = (flight.traffic, flight.step) else { return };
         let begins = matches!(part, Part::Headers { .. });
         let complete = matches!(
             part,
@@ -92,18 +92,19 @@ impl Driver<'_> {
 
     /// What is left over at the end of the case.
     pub(super) fn finish(&mut self) {
-        let open: Vec<(ExchangeId, usize)> = self.flights.iter().map(|(id, flight)| (*id, flight.step)).collect();
-        for (exchange, step) in open {
+        let kind = |traffic: Traffic<'_>| match traffic {
+            Traffic::Request(_) => verdict::Stream::Http,
+            Traffic::Connect(_) => verdict::Stream::Tcp,
+        };
+        let open: Vec<_> = self.flights.iter().map(|(id, flight)| (*id, flight.step, kind(flight.traffic))).collect();
+        for (exchange, step, kind) in open {
             let paused = self.host.paused_at(exchange);
             let asked = |expect: &Option<Expect>| expect.as_ref().is_some_and(Expect::speaks_of_stuck);
             let expected = asked(&self.case.expect) || self.case.steps.get(step).is_some_and(|s| asked(&s.expect));
             let at = self.events();
             let names: Vec<String> = self.scenario.plugins.iter().map(|p| p.name.clone()).collect();
             if let Some((plugin, direction)) = paused {
-                let what = match direction {
-                    Direction::Request => "request",
-                    Direction::Response => "response",
-                };
+                let what = kind.direction(direction);
                 self.host.world_mut().finding(
                     "paused-without-resume",
                     Some(plugin),
@@ -120,7 +121,7 @@ impl Driver<'_> {
                 // With the finding, so that it can be expected.
                 run.range.end = end;
                 if !expected {
-                    run.failures.push(verdict::stuck(paused, &names, span, at));
+                    run.failures.push(verdict::stuck(kind, paused, &names, span, at));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::context::{Cx, MAX_BODY, quote};
 use super::file::wanted;
-use super::keys::{self, BODY, BODY_FORMS, CHUNK, CHUNK_FORMS, RAW};
+use super::keys::{self, BODY, BODY_FORMS, CHUNK, CHUNK_FORMS, CONNECT_DATA, RAW};
 use super::read::Fields;
 use crate::scenario::model::{Body, Cut, End, Framing};
 use crate::scenario::yaml::{Node, Value};
@@ -113,6 +113,18 @@ fn chunk(cx: &mut Cx, node: &Node) -> Option<Bytes> {
     let fields = cx.fields(node, "a chunk", &CHUNK)?;
     let form = form(cx, &fields, CHUNK_FORMS, "a chunk")?;
     piece(cx, &fields, form)
+}
+
+/// Bytes that one end of a connection sends: text, or a mapping with one of the forms of a chunk; the flag is `end`.
+pub(super) fn data(cx: &mut Cx, node: &Node, name: &str) -> Option<(Bytes, bool)> {
+    if node.as_map().is_none() {
+        return cx.text(node, name).map(|text| (Bytes::from(text.to_string()), false));
+    }
+    let fields = cx.fields(node, name, &CONNECT_DATA)?;
+    let end = fields.get("end").map(|node| cx.flag(node, "`end`"));
+    let form = form(cx, &fields, CHUNK_FORMS, "data");
+    let bytes = piece(cx, &fields, form?);
+    Some((bytes?, wanted(end)?.unwrap_or(false)))
 }
 
 /// `text`, `hex`, `file` or `repeat`.

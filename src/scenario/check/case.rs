@@ -13,7 +13,7 @@ use std::collections::HashMap;
 const SNAPSHOTS: &[(&str, SnapshotMode)] =
     &[("true", SnapshotMode::Behaviour), ("hostcalls", SnapshotMode::Hostcalls), ("false", SnapshotMode::Off)];
 /// Keys that a case has beside `steps` only in the steps.
-const STEP_KEYS: &[&str] = &["request", "advance", "reconfigure", "shutdown", "upstream", "callouts"];
+const STEP_KEYS: &[&str] = &["request", "connect", "advance", "reconfigure", "shutdown", "upstream", "callouts"];
 
 /// All cases, tables expanded, names unique.
 pub(super) fn cases(cx: &mut Cx, node: &Node) -> Option<Vec<Case>> {

@@ -59,6 +59,7 @@ pub(super) static CASE: Place = Place {
         "snapshot",
         "steps",
         "request",
+        "connect",
         "advance",
         "reconfigure",
         "shutdown",
@@ -72,13 +73,13 @@ pub(super) static CASE: Place = Place {
 
 pub(super) static STEP: Place = Place {
     name: "a step",
-    keys: &["request", "advance", "reconfigure", "shutdown", "upstream", "callouts", "expect"],
+    keys: &["request", "connect", "advance", "reconfigure", "shutdown", "upstream", "callouts", "expect"],
     later: &["admin", "concurrent"],
     near: &[&REQUEST, &EXPECT, &CASE, &FILE, &CLIENT_SEES],
 };
 
 /// What a step does; exactly one of these.
-pub(super) const STEP_KINDS: &[&str] = &["request", "advance", "reconfigure", "shutdown"];
+pub(super) const STEP_KINDS: &[&str] = &["request", "connect", "advance", "reconfigure", "shutdown"];
 
 pub(super) static REQUEST: Place = Place {
     name: "`request`",
@@ -86,6 +87,22 @@ pub(super) static REQUEST: Place = Place {
     later: &[],
     near: &[&STEP, &CASE, &BODY, &EXPECT],
 };
+
+/// What happens on a connection; an entry of `connect` is exactly one of these.
+pub(super) const CONNECT_EVENTS: &[&str] = &["client", "upstream", "end", "reset", "advance"];
+
+pub(super) static CONNECT_EVENT: Place =
+    Place { name: "an entry of `connect`", keys: CONNECT_EVENTS, later: &[], near: &[&CONNECT_DATA, &STEP] };
+
+pub(super) static CONNECT_DATA: Place = Place {
+    name: "data",
+    keys: &["text", "hex", "file", "repeat", "times", "end"],
+    later: &[],
+    near: &[&CONNECT_EVENT],
+};
+
+pub(super) static CONNECT_UPSTREAM: Place =
+    Place { name: "`upstream` of a connection", keys: &["fail"], later: &[], near: &[&UPSTREAM, &CONNECT_EVENT] };
 
 pub(super) static RECONFIGURE: Place =
     Place { name: "`reconfigure`", keys: &["plugin", "config"], later: &[], near: &[] };
@@ -156,14 +173,14 @@ pub(super) static ON: Place = Place { name: "`on`", keys: &["spec", "envoy", "ap
 
 pub(super) static UPSTREAM_SEES: Place = Place {
     name: "a request that is expected",
-    keys: &["method", "path", "authority", "scheme", "headers", "body", "trailers"],
+    keys: &["method", "path", "authority", "scheme", "headers", "body", "trailers", "ends"],
     later: &[],
     near: &[&CLIENT_SEES, &EXPECT],
 };
 
 pub(super) static CLIENT_SEES: Place = Place {
     name: "`client_sees`",
-    keys: &["status", "headers", "body", "trailers"],
+    keys: &["status", "headers", "body", "trailers", "ends"],
     later: &[],
     near: &[&UPSTREAM_SEES, &EXPECT],
 };

@@ -4,7 +4,7 @@ use super::context::{Cx, quote};
 use super::file::wanted;
 use super::keys::{RECONFIGURE, STEP, STEP_KINDS};
 use super::read::Fields;
-use super::{callout, expect, plugin, request};
+use super::{callout, connect, expect, plugin, request};
 use crate::scenario::model::{Step, StepKind};
 use crate::scenario::yaml::Node;
 
@@ -12,7 +12,7 @@ use crate::scenario::yaml::Node;
 pub(super) fn of_list(cx: &mut Cx, node: &Node) -> Option<Step> {
     let fields = cx.fields(node, "a step", &STEP)?;
     if fields.present(STEP_KINDS).is_empty() && !fields.later && !fields.misspelt(STEP_KINDS) {
-        let hint = "a step has `request`, `advance`, `reconfigure` or `shutdown`";
+        let hint = "a step has `request`, `connect`, `advance`, `reconfigure` or `shutdown`";
         cx.push(cx.at(&node.span, "this step does nothing").hint(hint));
     }
     step(cx, &fields)
@@ -26,14 +26,17 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
         "request" => {
             request::request(cx, node, fields.get("upstream")).map(|request| StepKind::Request(Box::new(request)))
         }
+        "connect" => connect::connect(cx, node, fields.get("upstream")).map(StepKind::Connect),
         "advance" => cx.duration(node, "`advance`").map(StepKind::Advance),
         "reconfigure" => reconfigure(cx, node),
         _ => shutdown(cx, node),
     });
     let does = |name: &str| present.iter().any(|(key, _)| key.text == name);
-    if let Some((key, _)) = fields.entry("upstream").filter(|_| !does("request") && !present.is_empty()) {
-        let problem = cx.at(&key.span, "`upstream` without `request`");
-        cx.push(problem.hint("it is the origin's answer to the request of the same step"));
+    if let Some((key, _)) =
+        fields.entry("upstream").filter(|_| !does("request") && !does("connect") && !present.is_empty())
+    {
+        let problem = cx.at(&key.span, "`upstream` without `request` or `connect`");
+        cx.push(problem.hint("it is what the origin does with the request or the connection of the same step"));
     }
     let callouts = match fields.entry("callouts") {
         Some((key, node)) => {

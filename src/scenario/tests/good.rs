@@ -4,6 +4,7 @@ use super::{Folder, GOOD};
 use crate::abi::{Callback, LogLevel};
 use crate::diagnostic::render_all;
 use crate::scenario::*;
+use crate::trace::Peer;
 use std::time::Duration;
 
 fn good() -> (Folder, Scenario) {
@@ -225,4 +226,36 @@ fn configurations_keep_their_text() {
         assert_eq!(config(text), expected, "{text}");
     }
     assert_eq!(config("{a: &c {x: 1}, b: *c}"), r#"{"a":{"x":1},"b":{"x":1}}"#);
+}
+
+#[test]
+fn connections_are_lists_of_what_happens() {
+    let text = "plugin: plugin.wasm\ncases:\n\
+        - name: a\n  connect: [ client: hello, upstream: { hex: 00ff, end: true }, advance: 5ms, end: client ]\n  \
+        upstream: { fail: refused }\n  expect: { client_sees: null, upstream_sees: { body: hello, ends: reset } }\n\
+        - { name: b, connect: [ reset: client ], expect: { client_sees: { status: 1000 } } }\n";
+    let scenario = match Folder::new().parse(text) {
+        Ok(scenario) => scenario,
+        Err(problems) => panic!("{}", render_all(&problems, false)),
+    };
+    let [first, second] = scenario.cases.as_slice() else { panic!("two cases") };
+    let connect = |case: &Case| match &case.steps[0].kind {
+        StepKind::Connect(connect) => connect.clone(),
+        other => panic!("not a connection: {other:?}"),
+    };
+    let Connect { events, upstream } = connect(first);
+    assert!(matches!(upstream, ConnectUpstream::Refuses));
+    assert!(
+        matches!(&events[0], ConnectEvent::Data { from: Peer::Client, bytes, end: false } if &bytes[..] == b"hello")
+    );
+    assert!(
+        matches!(&events[1], ConnectEvent::Data { from: Peer::Upstream, bytes, end: true } if bytes[..] == [0, 255])
+    );
+    assert!(matches!(events[2], ConnectEvent::Advance(time) if time == Duration::from_millis(5)));
+    assert!(matches!(events[3], ConnectEvent::End(Peer::Client)));
+    assert!(matches!(connect(second).events.as_slice(), [ConnectEvent::Reset(Peer::Client)]));
+    let expect = first.steps[0].expect.as_ref().expect("expectations");
+    assert!(expect.client_sees.as_ref().is_some_and(|seen| seen.nothing));
+    let ends = expect.upstream_sees.as_ref().and_then(|seen| seen.ends.as_ref());
+    assert!(ends.is_some_and(|ends| ends.value == Ends::Reset));
 }

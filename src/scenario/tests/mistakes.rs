@@ -400,3 +400,35 @@ fn files_that_can_not_be_read() {
     huge.set_len(crate::scenario::MAX_FILE + 1).expect("sparse");
     assert!(load("scenario.yaml").contains("longer than 64 MiB"));
 }
+
+#[test]
+fn connections() {
+    case("connect: hello", "`connect`: expected a list", "");
+    case("connect: [ hello ]", "expected what one end does, found text", "`client: bytes`");
+    case("connect: [ clinet: a ]", "unknown key `clinet`", "did you mean `client`?");
+    case("connect: [ { client: a, upstream: b } ]", "`client` and `upstream` exclude each other", "one or the other");
+    case("connect: [ {} ]", "nothing happens here", "`end: client`");
+    case("connect: [ client: '' ]", "no bytes are sent here", "`end: client`");
+    case("connect: [ upstream: { hex: '', end: true } ]", "no bytes are sent here", "`end: upstream`");
+    case("connect: [ client: { txt: a } ]", "unknown key `txt`", "did you mean `text`?");
+    case("connect: [ client: { end: true } ]", "data without content", "`text`, `hex`");
+    case("connect: [ end: server ]", "`end` can't be `server`", "`client` and `upstream`");
+    case("connect: [ advance: 5 ]", "is not a time", "`50ms`");
+    case("connect: [ end: client, client: a ]", "this end has ended before", "can't do anything more");
+    case("connect: [ { reset: upstream }, { end: upstream } ]", "this end has ended before", "");
+    case("connect: [ client: { text: a, end: true }, reset: client ]", "this end has ended before", "");
+    case("connect: [], request: GET http://a/", "exclude each other", "one or the other");
+    case("connect: [], upstream: 200", "the upstream of a connection can't be `200`", "`{ fail: refused }`");
+    case("connect: [], upstream: newer", "can't be `newer`", "did you mean `never`?");
+    case("connect: [], upstream: { fail: reset }", "`fail` can't be `reset`", "`refused`");
+    case("connect: [], upstream: { status: 200 }", "unknown key `status`", "`status` is a key of `upstream`");
+    case("advance: 5s, upstream: 200", "`upstream` without `request` or `connect`", "");
+}
+
+#[test]
+fn ends_of_messages() {
+    expect("client_sees: { ends: cut }", "`ends` can't be `cut`", "`complete`, `reset` and `never`");
+    expect("client_sees: nothing", "`client_sees`: expected a mapping", "");
+    expect("client_sees: { status: 20 }", "`20` is not a status code", "a number like 200");
+    expect("client_sees: { status: 70000 }", "`70000` is not a status code", "a number like 200");
+}
