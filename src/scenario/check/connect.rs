@@ -87,6 +87,9 @@ fn upstream(cx: &mut Cx, node: &Node) -> Option<ConnectUpstream> {
         Value::Text(text) if text.text == "never" => Some(ConnectUpstream::Never(node.span.clone())),
         Value::Map(_) => {
             let fields = cx.fields(node, "`upstream`", &CONNECT_UPSTREAM)?;
+            if !fields.known() {
+                return None;
+            }
             let fail = cx.required(&fields, "fail", "`upstream: { fail: refused }`")?;
             cx.one_of(fail, "`fail`", FAILURES).map(|()| ConnectUpstream::Refuses)
         }

@@ -415,7 +415,7 @@ fn connections() {
     case("connect: [ end: server ]", "`end` can't be `server`", "`client` and `upstream`");
     case("connect: [ advance: 5 ]", "is not a time", "`50ms`");
     case("connect: [ end: client, client: a ]", "this end has ended before", "can't do anything more");
-    case("connect: [ { reset: upstream }, { end: upstream } ]", "this end has ended before", "");
+    case("connect: [ { reset: upstream }, { end: upstream } ]", "this end has ended before", "do anything");
     case("connect: [ client: { text: a, end: true }, reset: client ]", "this end has ended before", "");
     case("connect: [], request: GET http://a/", "exclude each other", "one or the other");
     case("connect: [], upstream: 200", "the upstream of a connection can't be `200`", "`{ fail: refused }`");
