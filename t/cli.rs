@@ -1,6 +1,7 @@
 //! The command line as its users meet it: exit codes, snapshots from the first run to acceptance, bad input.
 
 mod check;
+mod coverage;
 
 use crate::support::{Ran, check, pwtest, pwtest_with, root, workspace};
 use libtest_mimic::{Failed, Trial};
@@ -30,7 +31,7 @@ pub fn trials() -> Vec<Trial> {
         ("cli: the tables of the ABI", abi_tables),
     ];
     let trials = tests.iter().map(|(name, test)| Trial::test(*name, *test));
-    trials.chain(check::trials()).collect()
+    trials.chain(check::trials()).chain(coverage::trials()).collect()
 }
 
 const LOG: &str = "plugin: FIXTURES/rust/header.wasm\ncases:\n  - name: one\n    request: GET http://app.test/hello\n";
@@ -303,6 +304,16 @@ fn abi_tables() -> Result<(), Failed> {
         "proxy_on_grpc_close",
     ] {
         check(ran.stdout.contains(name), &format!("{name} is listed"), &ran)?;
+    }
+    // abi.md 3.2 and apisix.md 4: what each host answers.
+    for text in [
+        "      spec, envoy: ok bad_argument invalid_memory_access\n      apisix: ok invalid_memory_access\n",
+        "      apisix: not defined\n",
+        "      apisix: unimplemented\n",
+        "      apisix: ok, and does nothing\n",
+        "  proxy_on_tick(context_id)\n    never called by apisix\n",
+    ] {
+        check(ran.stdout.contains(text), &format!("it says {text:?}"), &ran)?;
     }
     Ok(())
 }

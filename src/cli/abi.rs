@@ -2,6 +2,7 @@
 
 use crate::abi::{ALL_CALLBACKS, AbiVersion, Returns};
 use crate::host::hostcalls::{FAMILIES, row};
+use crate::host::profile::{self, Profile, Support};
 use std::io::Write;
 
 /// Prints the tables.
@@ -17,6 +18,11 @@ pub fn run() -> anyhow::Result<u8> {
             };
             let note = if row.unimplemented { "  (answered with unimplemented)" } else { "" };
             writeln!(out, "    {:<40} {versions}{note}", format!("{}{}", row.name, signature(row)))?;
+            if !row.versions.is_empty() {
+                for (hosts, answers) in by_host(|profile| answers(profile, row.name)) {
+                    writeln!(out, "      {hosts}: {answers}")?;
+                }
+            }
         }
     }
     writeln!(out, "callbacks")?;
@@ -27,8 +33,35 @@ pub fn run() -> anyhow::Result<u8> {
             Returns::Action => " -> action",
         };
         writeln!(out, "  {}({}){result}", callback.export(), callback.params().join(", "))?;
+        let never = profile::ALL.iter().filter(|profile| !profile.documented.callbacks.contains(callback));
+        let never: Vec<&str> = never.map(|profile| profile.name).collect();
+        if !never.is_empty() {
+            writeln!(out, "    never called by {}", never.join(", "))?;
+        }
     }
     Ok(super::exit::PASSED)
+}
+
+/// What is the same under several hosts, said once.
+fn by_host(say: impl Fn(&Profile) -> String) -> Vec<(String, String)> {
+    let mut said: Vec<(String, String)> = Vec::new();
+    for profile in profile::ALL {
+        let text = say(profile);
+        match said.iter_mut().find(|(_, other)| *other == text) {
+            Some((hosts, _)) => *hosts += &format!(", {}", profile.name),
+            None => said.push((profile.name.to_owned(), text)),
+        }
+    }
+    said
+}
+
+fn answers(profile: &Profile, name: &str) -> String {
+    let statuses: Vec<&str> = profile.documented.statuses(name).iter().map(|status| status.name()).collect();
+    match profile.documented.support(name) {
+        Support::Undefined => "not defined".to_owned(),
+        Support::Dummy => format!("{}, and does nothing", statuses.join(" ")),
+        Support::Unimplemented | Support::Works => statuses.join(" "),
+    }
 }
 
 fn signature(row: &row::Row) -> String {

@@ -2,12 +2,12 @@
 
 use super::{colour, exit, select};
 use crate::host::engine::{ModuleCache, engine};
-use crate::report;
+use crate::report::{self, coverage::Coverage};
 use crate::runner::{self, Deny, Plugins, Reporter, RunEvent, RunOptions};
 use crate::snapshot::Mode;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +49,19 @@ pub struct RunArgs {
     /// Write a report: `junit=FILE` (repeatable).
     #[arg(long, value_name = "FORMAT=FILE")]
     report: Vec<String>,
+    /// Show which hostcalls, statuses and callbacks the cases reached, and which not; with `=json`, print that alone on
+    /// standard output.
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    coverage: Option<CoverageFormat>,
+}
+
+/// How coverage is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CoverageFormat {
+    /// A table for people.
+    Text,
+    /// For machines.
+    Json,
 }
 
 /// Runs the command.
@@ -83,12 +96,18 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     };
     let bar = progress_bar(args.quiet);
     let mut failed: Option<std::io::Error> = None;
+    let mut coverage = Coverage::default();
     let mut on_event = |event: &RunEvent<'_>| {
         match event {
             RunEvent::Started { cases, .. } => bar.set_length(*cases as u64),
             RunEvent::Progress { done } => bar.set_position(*done as u64),
             RunEvent::Finished(_) => bar.finish_and_clear(),
             RunEvent::Case(_) => {}
+        }
+        if args.coverage.is_some()
+            && let Err(error) = coverage.event(event)
+        {
+            failed.get_or_insert(error);
         }
         for reporter in &mut reporters {
             let result = bar.suspend(|| reporter.event(event));
@@ -102,6 +121,16 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let summary = runner::run(&scenarios, &plugins, &options, &mut on_event)?;
     if let Some(error) = failed {
         return Err(error.into());
+    }
+    match args.coverage {
+        None => {}
+        Some(CoverageFormat::Text) => {
+            let page = format!("\n{}", report::coverage::text(&coverage, colours, width()));
+            std::io::stdout().lock().write_all(page.as_bytes())?;
+        }
+        Some(CoverageFormat::Json) => {
+            std::io::stdout().lock().write_all(report::coverage::json(&coverage).as_bytes())?;
+        }
     }
     Ok(match summary {
         s if s.not_started > 0 => exit::NOT_STARTED,
@@ -117,9 +146,13 @@ fn reporters(args: &RunArgs, colours: bool) -> anyhow::Result<Vec<Box<dyn Report
         (false, true) => report::Verbosity::Verbose,
         (false, false) => report::Verbosity::Normal,
     };
-    let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
-    let options = report::Options { color: colours, verbosity, trace: args.trace, width: width.unwrap_or(120) };
-    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(report::Terminal::new(std::io::stdout(), options))];
+    let options = report::Options { color: colours, verbosity, trace: args.trace, width: width() };
+    // What machines read has standard output to itself.
+    let out: Box<dyn std::io::Write> = match args.coverage {
+        Some(CoverageFormat::Json) => Box::new(std::io::stderr()),
+        Some(CoverageFormat::Text) | None => Box::new(std::io::stdout()),
+    };
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![Box::new(report::Terminal::new(out, options))];
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
         reporters.push(Box::new(report::GitHub::new(std::io::stdout())));
     }
@@ -127,6 +160,11 @@ fn reporters(args: &RunArgs, colours: bool) -> anyhow::Result<Vec<Box<dyn Report
         reporters.push(report::to_file(spec).map_err(|problem| anyhow::anyhow!("{}", problem.render(false)))?);
     }
     Ok(reporters)
+}
+
+/// Columns of the terminal.
+fn width() -> usize {
+    console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))
 }
 
 /// A bar for runs that take a while, only on a terminal.

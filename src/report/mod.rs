@@ -8,6 +8,7 @@ mod backtrace;
 pub mod check;
 mod compare;
 mod conformance;
+pub mod coverage;
 mod details;
 mod findings;
 mod github;

@@ -54,6 +54,7 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
         span: job.case.span.clone(),
         name: job.case.name.clone(),
         host: job.host.clone(),
+        profile: job.profile.name,
         status: CaseStatus::Passed,
         duration: std::time::Duration::ZERO,
         failures: Vec::new(),

@@ -19,6 +19,8 @@ pub struct CaseResult {
     pub name: String,
     /// The host, where the scenario runs under several.
     pub host: Option<String>,
+    /// The profile that it ran with.
+    pub profile: &'static str,
     /// How it ended.
     pub status: CaseStatus,
     /// How long it took.

@@ -7,6 +7,7 @@ use crate::abi::{Callback, PeerType, Status};
 pub const APISIX: Profile = Profile {
     name: "apisix",
     about: "Apache APISIX 3.11 (wasm-nginx-module, Wasmtime)",
+    documented: &super::documented::APISIX,
 
     // 4: one flat set of functions.
     links_by_version: false,

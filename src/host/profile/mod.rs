@@ -4,10 +4,12 @@
 //! the real binary was seen to do.
 
 mod apisix;
+mod documented;
 mod envoy;
 mod spec;
 
 pub use apisix::APISIX;
+pub use documented::{Documented, Support};
 pub use envoy::ENVOY;
 pub use spec::SPEC;
 
@@ -20,6 +22,8 @@ pub struct Profile {
     pub name: &'static str,
     /// One line for people.
     pub about: &'static str,
+    /// What the references say that the host can answer.
+    pub documented: &'static Documented,
 
     /// Hostcalls of another version of the ABI than the module's are not linked (abi.md 1.2).
     pub links_by_version: bool,

@@ -9,6 +9,7 @@ use crate::abi::{Callback, PeerType, Status};
 pub const SPEC: Profile = Profile {
     name: "spec",
     about: "the specification 0.2.1, read strictly",
+    documented: &super::documented::SPEC,
 
     // "Functions exposed by the host" are listed by version.
     links_by_version: true,

@@ -37,6 +37,7 @@ pub fn passed(name: &str) -> CaseResult {
         span: span("adds its header"),
         name: name.to_owned(),
         host: None,
+        profile: "envoy",
         status: CaseStatus::Passed,
         duration: Duration::from_millis(3),
         refusal: None,
