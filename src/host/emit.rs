@@ -7,6 +7,7 @@ use super::world::{DeferredAction, Output};
 use crate::abi::ExchangeId;
 use crate::message::{Direction, Part};
 use crate::trace::{Event, Peer};
+use bytes::Bytes;
 
 impl Host {
     /// The head leaves the chain, if it can be written.
@@ -36,6 +37,12 @@ impl Host {
         if replaced || half.complete_out || e.state == ExchangeState::Closed {
             return;
         }
+        // HTTP/1.1 has no room for trailers behind a body of known length.
+        let no_trailers = e.info.protocol == "HTTP/1.1" && e.half(direction).headers.get(b"content-length").is_some();
+        let part = match part {
+            Part::Trailers(_) if no_trailers => Part::Data { bytes: Bytes::new(), end_of_stream: true },
+            part => part,
+        };
         let half = e.half_mut(direction);
         let complete = match &part {
             Part::Headers { end_of_stream, .. } => {

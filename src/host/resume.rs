@@ -57,11 +57,15 @@ impl Host {
 
     /// Resumes a stage.
     fn resume(&mut self, id: ExchangeId, direction: Direction, filter: usize) {
+        let profile = self.world.profile;
         let Some(stage) = self.stage_mut(id, filter, direction) else { return };
         match stage.hold {
             Hold::None => self.continued_while_running(id, direction, filter),
             Hold::Body => {
                 let (end, made_trailers) = (stage.end, stage.made_trailers);
+                if made_trailers && profile.made_trailers_lose_held_body {
+                    stage.take_body();
+                }
                 self.release_body(id, direction, filter, end && !made_trailers);
                 if made_trailers && self.flows(id, direction) {
                     let next = self.next(id, Some(filter), direction);

@@ -250,11 +250,6 @@ impl Host {
                 stage.buffer = BytesMut::from(&bytes[..]);
             } else {
                 stage.buffer.extend_from_slice(&bytes);
-                // Envoy 1.40: the plugin is not called any more. Only action 1 is bounded; 2 is back pressure.
-                if stage.accumulates && stage.buffer.len() > limit {
-                    self.over_limit(id, direction);
-                    return maker;
-                }
             }
             stage.buffer_visible = true;
             let size = stage.buffer.len() as u32;
@@ -293,6 +288,7 @@ impl Host {
                 }
             }
             stage.accumulates = paused && body_action(action) == BodyAction::Buffer;
+            // Envoy 1.40: only action 1 is bounded, and only after the plugin has seen it all; 2 is back pressure.
             if stage.accumulates && stage.buffer.len() > limit {
                 self.over_limit(id, direction);
                 return maker;

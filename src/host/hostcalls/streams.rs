@@ -57,8 +57,8 @@ fn acting_exchange<'a>(cx: &'a Cx) -> Option<&'a Exchange> {
     cx.state.world.exchanges.get(&cx.state.acting_stream()?.exchange)
 }
 
-/// Envoy 1.40: continuing either direction forgets the *request's* maps and buffer at once (seen with both), so
-/// that they can't be reached even in the rest of the callback.
+/// Envoy 1.40: continuing either direction forgets the *request's* maps at once (seen with both), so that they can't
+/// be reached even in the rest of the callback. A body that is held can be.
 fn close_request_maps(cx: &mut Cx) {
     if cx.state.world.profile.maps_always_open {
         return;
@@ -68,7 +68,6 @@ fn close_request_maps(cx: &mut Cx) {
     if let Some(stage) = exchange.stage_mut(stream.filter, Direction::Request) {
         stage.headers_open = false;
         stage.trailers_open = false;
-        stage.buffer_visible = false;
     }
 }
 

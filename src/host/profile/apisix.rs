@@ -40,6 +40,8 @@ pub const APISIX: Profile = Profile {
     request_pause_holds: true,
     // 0, fact 5.
     response_pause_holds: false,
+    // There are no trailers there.
+    made_trailers_lose_held_body: false,
     // 3.2: client_max_body_size is unlimited.
     buffer_limit: usize::MAX,
 

@@ -30,6 +30,8 @@ pub const ENVOY: Profile = Profile {
     response_reversed: true,
     request_pause_holds: true,
     response_pause_holds: true,
+    // Envoy 1.40: and it writes the trailers twice.
+    made_trailers_lose_held_body: true,
     // per_connection_buffer_limit_bytes, 1 MiB by default.
     buffer_limit: 1 << 20,
 

@@ -60,6 +60,8 @@ pub struct Profile {
     pub request_pause_holds: bool,
     /// A Pause of the response holds it (abi.md 4.2).
     pub response_pause_holds: bool,
+    /// A body that is held loses its bytes if its plugin made trailers for it meanwhile (Envoy 1.40).
+    pub made_trailers_lose_held_body: bool,
     /// Bytes of body that a paused stage may hold before the request gets 413, the response 500 (abi.md 4.3).
     pub buffer_limit: usize,
 

@@ -37,6 +37,7 @@ pub const SPEC: Profile = Profile {
     response_reversed: true,
     request_pause_holds: true,
     response_pause_holds: true,
+    made_trailers_lose_held_body: false,
     // Silent; some bound there has to be.
     buffer_limit: 1 << 20,
 
