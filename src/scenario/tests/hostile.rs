@@ -11,7 +11,7 @@ fn refused(folder: &Folder, text: &str) -> String {
     let problems = folder.parse(text).expect_err("refused");
     render_all(&problems, true);
     // Generous, for debug builds on busy machines; what grows without bound takes minutes.
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
     problems[0].title.clone()
 }
 
