@@ -45,9 +45,14 @@ enum Access {
 
 fn access(cx: &Cx, map: MapType) -> Access {
     match map {
-        MapType::HttpCallResponseHeaders | MapType::HttpCallResponseTrailers => match cx.state.world.answer {
+        MapType::HttpCallResponseHeaders => match cx.state.world.answer {
             Some(_) => Access::Read,
             None => Access::Closed,
+        },
+        // Envoy 1.40: without trailers there is no map.
+        MapType::HttpCallResponseTrailers => match &cx.state.world.answer {
+            Some(answer) if !answer.trailers.is_empty() => Access::Read,
+            Some(_) | None => Access::Closed,
         },
         MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => Access::Closed,
         MapType::HttpRequestHeaders => stream_access(cx, Direction::Request, false),
