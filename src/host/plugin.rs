@@ -50,8 +50,18 @@ fn reasons(error: &LoadError) -> String {
 }
 
 /// What the rows offer, in the form that an inspection takes.
-pub(super) static TABLE: LazyLock<ImportTable> =
+static TABLE: LazyLock<ImportTable> =
     LazyLock::new(|| ImportTable { known: hostcalls::rows().flat_map(known).collect::<Vec<_>>().into() });
+/// The same with one signature for each.
+static STRICT_TABLE: LazyLock<ImportTable> = LazyLock::new(|| {
+    let known = TABLE.known.iter().map(|known| Known { alternatives: &[], ..*known });
+    ImportTable { known: known.collect::<Vec<_>>().into() }
+});
+
+/// The hostcalls of one host.
+pub(super) fn table(profile: &Profile) -> &'static ImportTable {
+    if profile.links_without_result { &TABLE } else { &STRICT_TABLE }
+}
 
 fn known(row: &'static row::Row) -> impl Iterator<Item = Known> {
     // Leaked once for the life of the process: the table is static data that is computed from the rows.
@@ -106,7 +116,7 @@ impl LoadedPlugin {
         profile: &'static Profile,
     ) -> Result<Self, PluginError> {
         let wasm = inspect::to_wasm(bytes, path).map_err(PluginError::Refused)?;
-        let inspection = inspect::inspect(&wasm, &TABLE, &link_rules(profile)).map_err(PluginError::Refused)?;
+        let inspection = inspect::inspect(&wasm, table(profile), &link_rules(profile)).map_err(PluginError::Refused)?;
         let engine_error = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
         let module = Module::new(engine, &wasm).map_err(engine_error)?;
         let mut linker = Linker::new(engine);

@@ -9,7 +9,7 @@ mod advice;
 mod tests;
 
 use super::inspect::{self, Facts, LoadError, Reason, Warning};
-use super::plugin::{TABLE, link_rules};
+use super::plugin::{link_rules, table};
 use super::profile::Profile;
 use std::path::Path;
 use wasmtime::{Engine, Module};
@@ -118,7 +118,7 @@ pub fn check(engine: &Engine, path: &Path, bytes: Vec<u8>, hosts: &[&'static Pro
 }
 
 fn verdict(profile: &'static Profile, wasm: &[u8], facts: &Facts) -> Verdict {
-    let mut problems = match inspect::inspect(wasm, &TABLE, &link_rules(profile)) {
+    let mut problems = match inspect::inspect(wasm, table(profile), &link_rules(profile)) {
         Ok(inspection) => {
             let mut problems: Vec<Problem> = inspection.warnings.iter().map(warning).collect();
             problems.extend(advice::of(profile, &inspection, facts, wasm));

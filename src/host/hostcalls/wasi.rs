@@ -307,7 +307,9 @@ fn fd_write(wasi: &mut Wasi, fd: u32, iovs: u32, count: u32, nwritten: u32) -> E
         if message.last() == Some(&b'\n') {
             message.pop();
         }
-        wasi.effects.push(Effect::Log { level, message: Bytes::from(message) });
+        if wasi.state.world.profile.wasi.output_is_logged {
+            wasi.effects.push(Effect::Log { level, message: Bytes::from(message) });
+        }
     }
     // Envoy 1.40 logs first, so a bad pointer here comes too late.
     wasi.write(nwritten, &written)
@@ -353,7 +355,7 @@ fn clock_time_get(wasi: &mut Wasi, id: u32, _: u64, time: u32) -> Errno {
     let now = match id {
         0 => clock.realtime_ns(),
         1 => clock.uptime_ns(),
-        _ => return Err(NOTSUP),
+        _ => return Err(wasi.state.world.profile.wasi.unknown_clock),
     };
     wasi.write(time, &now.to_le_bytes())
 }
@@ -361,12 +363,12 @@ fn clock_time_get(wasi: &mut Wasi, id: u32, _: u64, time: u32) -> Errno {
 fn clock_res_get(wasi: &mut Wasi, id: u32, resolution: u32) -> Errno {
     match id {
         0 | 1 => wasi.write(resolution, &1u64.to_le_bytes()),
-        _ => Err(NOTSUP),
+        _ => Err(wasi.state.world.profile.wasi.unknown_clock),
     }
 }
 
 fn random_get(wasi: &mut Wasi, buf: u32, len: u32) -> Errno {
-    if len > 65536 {
+    if wasi.state.world.profile.wasi.most_random.is_some_and(|most| len > most) {
         return Err(INVAL);
     }
     // Envoy 1.40: nothing is written, so nothing is looked at.

@@ -1,6 +1,6 @@
 //! Apache APISIX with wasm-nginx-module: what `apisix.md` says. Section numbers below are its own.
 
-use super::Profile;
+use super::{Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
 
 /// APISIX 3.11, wasm-nginx-module of 2024, the Wasmtime engine.
@@ -93,6 +93,10 @@ pub const APISIX: Profile = Profile {
     trap_disables_vm: false,
     // abi.md 3.12: traps.
     exit_returns: false,
+    // 2.1, abi.md 3.12.
+    wasi: WasiRules::WASMTIME,
+    // 4: every function is defined with a result.
+    links_without_result: false,
     // Wasmtime's own: none below 4 GiB.
     memory_limit: 4 << 30,
 };

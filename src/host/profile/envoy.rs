@@ -1,6 +1,6 @@
 //! Envoy with the V8 runtime: the specification where it speaks, Envoy where it is silent or differs.
 
-use super::Profile;
+use super::{Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
 
 /// Envoy 1.40.
@@ -90,5 +90,9 @@ pub const ENVOY: Profile = Profile {
     trap_rebuilds_vm: false,
     trap_disables_vm: true,
     exit_returns: true,
+    // ENVOY.md 17.
+    wasi: WasiRules::CPP,
+    // ENVOY.md 18: "import type mismatch".
+    links_without_result: false,
     memory_limit: 1 << 30,
 };

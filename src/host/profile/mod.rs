@@ -7,11 +7,13 @@ mod apisix;
 mod documented;
 mod envoy;
 mod spec;
+mod wasi;
 
 pub use apisix::APISIX;
 pub use documented::{Documented, Support};
 pub use envoy::ENVOY;
 pub use spec::SPEC;
+pub use wasi::WasiRules;
 
 use crate::abi::{Callback, PeerType, Status};
 
@@ -126,6 +128,10 @@ pub struct Profile {
     pub trap_disables_vm: bool,
     /// `proc_exit` returns to the guest (abi.md 3.12).
     pub exit_returns: bool,
+    /// What WASI does.
+    pub wasi: WasiRules,
+    /// The hostcalls of 0.1.0 that the specification gives no result link without one (abi.md 1.2).
+    pub links_without_result: bool,
     /// Linear memory of one VM, in bytes (abi.md section 9).
     pub memory_limit: usize,
 }

@@ -2,7 +2,7 @@
 //! abi.md proposes for pwtest, or the mildest reading. No proxy behaves exactly so; a plugin that passes here
 //! relies on nothing that is not written down.
 
-use super::Profile;
+use super::{Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
 
 /// The specification 0.2.1.
@@ -90,5 +90,7 @@ pub const SPEC: Profile = Profile {
     trap_rebuilds_vm: false,
     trap_disables_vm: true,
     exit_returns: false,
+    wasi: WasiRules::CPP,
+    links_without_result: true,
     memory_limit: 1 << 30,
 };
