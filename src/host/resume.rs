@@ -95,7 +95,9 @@ impl Host {
                 }
                 // What came while the stage was stopped is now shown to the plugin, in one piece.
                 if self.flows(id, direction) && !only_headers && (!bytes.is_empty() || (end && !trailers)) {
-                    self.data(id, direction, Some(filter), bytes, end && !trailers);
+                    let seen = profile.body_while_headers_held;
+                    let from = if seen { self.next(id, Some(filter), direction) } else { Some(filter) };
+                    self.data(id, direction, from, bytes, end && !trailers);
                 }
                 if self.flows(id, direction) && trailers {
                     self.trailers(id, direction, Some(filter));

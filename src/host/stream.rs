@@ -238,12 +238,16 @@ impl Host {
         mut end: bool,
     ) -> Option<usize> {
         let limit = self.world.buffer_limit;
+        let shown_meanwhile = self.world.profile.body_while_headers_held;
         let mut maker = None;
         while let Some(filter) = at {
             let Some(stage) = self.stage_mut(id, filter, direction) else { return maker };
             stage.end |= end;
             if stage.hold == Hold::All {
                 stage.buffer.extend_from_slice(&bytes);
+                if shown_meanwhile {
+                    self.show_held(id, direction, filter, end);
+                }
                 return maker;
             }
             if stage.hold == Hold::None {
@@ -313,6 +317,18 @@ impl Host {
         }
         self.emit(id, direction, Part::Data { bytes, end_of_stream: end });
         maker
+    }
+
+    /// What has come of a body whose headers are held, for the plugin to look at: it stays held whatever it says.
+    fn show_held(&mut self, id: ExchangeId, direction: Direction, filter: usize, end: bool) {
+        let Some(stage) = self.stage_mut(id, filter, direction) else { return };
+        stage.buffer_visible = true;
+        let size = stage.buffer.len() as u32;
+        let callback = by(direction, Callback::OnRequestBody, Callback::OnResponseBody);
+        if let Guest::Action(action) = self.guest(id, filter, direction, callback, &[size, u32::from(end)]) {
+            self.note_action(id, filter, callback, action);
+            self.settle();
+        }
     }
 
     /// The trailers, from a filter on.

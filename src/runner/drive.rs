@@ -14,7 +14,7 @@ use crate::host::exchange::ConnectionInfo;
 use crate::host::{CallResult, Host, Output, StartError};
 use crate::message::Part;
 use crate::scenario::{
-    Callout, CalloutReply, Case, Connect, Expect, Failure as Fault, Protocol, Request, Scenario, Step, StepKind,
+    Body, Callout, CalloutReply, Case, Connect, Expect, Failure as Fault, Protocol, Request, Scenario, Step, StepKind,
     Upstream,
 };
 use crate::trace::{Event, HttpCall, StepStarted};
@@ -195,7 +195,8 @@ impl<'a> Driver<'a> {
         }
         self.steps[index].exchange = Some(exchange);
         self.flights.insert(exchange, Flight { traffic: Traffic::Request(request), step: index, answered: false });
-        for part in message::request(request, self.scenario.protocol, self.variant) {
+        let parts = message::request(request, self.scenario.protocol, self.variant);
+        for part in self.ended(parts, request.body.as_ref()) {
             if !self.flights.contains_key(&exchange) {
                 break;
             }
@@ -203,6 +204,12 @@ impl<'a> Driver<'a> {
             self.drain();
         }
         self.wait(index, exchange);
+    }
+
+    /// The pieces of a message, with the end where the host puts it if the scenario does not say.
+    fn ended(&self, parts: Vec<Part>, body: Option<&Body>) -> Vec<Part> {
+        let said = self.variant.is_some() || body.is_some_and(|body| body.end.is_some());
+        if self.host.world().profile.last_chunk_ends && !said { message::ending_with_last(parts) } else { parts }
     }
 
     /// Lets time pass as long as the exchange may come to its end by that.

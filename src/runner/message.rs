@@ -92,6 +92,17 @@ pub fn request(request: &Request, protocol: Protocol, variant: Option<Variant>) 
     parts(headers, &request.headers, request.body.as_ref(), &request.trailers, protocol, variant, Side::Request)
 }
 
+/// The same pieces, with the end of the stream on the last chunk.
+pub fn ending_with_last(mut parts: Vec<Part>) -> Vec<Part> {
+    if let [.., Part::Data { end_of_stream, .. }, Part::Data { bytes, end_of_stream: true }] = parts.as_mut_slice()
+        && bytes.is_empty()
+    {
+        *end_of_stream = true;
+        parts.pop();
+    }
+    parts
+}
+
 /// The pieces of a response.
 pub fn response(reply: &Reply, protocol: Protocol, variant: Option<Variant>, head_only: bool) -> Vec<Part> {
     let mut headers = Headers::new();

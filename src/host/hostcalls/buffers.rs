@@ -101,7 +101,11 @@ fn bytes<'a>(cx: &'a mut Cx, direction: Direction) -> Option<&'a mut BytesMut> {
 }
 
 fn get(cx: &mut Cx, buffer: BufferType, start: u32, max_size: u32) -> Result<Bytes, Status> {
-    let content = match find(cx, buffer)? {
+    let content = find(cx, buffer)?;
+    if cx.state.world.profile.checks_buffer_ranges && start.checked_add(max_size).is_none() {
+        return Err(Status::BadArgument);
+    }
+    let content = match content {
         Content::Shared(bytes) => bytes,
         Content::Body(direction) => {
             let Some(body) = bytes(cx, direction) else { return Ok(Bytes::new()) };

@@ -76,6 +76,7 @@ fn stream_access(cx: &Cx, direction: Direction, trailers: bool) -> Access {
             (_, true, None) => Access::Creatable,
             // Envoy 1.40: the request's trailers are not there in on_log, even if the request had some.
             _ if in_log && world.profile.maps_in_log => match (direction, &half.trailers) {
+                (Direction::Request, Some(_)) if world.profile.request_trailers_in_log => Access::Read,
                 (Direction::Response, Some(_)) => Access::Read,
                 _ => Access::Nothing,
             },
@@ -210,6 +211,9 @@ fn name(cx: &Cx, map: MapType, key: &[u8]) -> Bytes {
 
 fn set_pairs(cx: &mut Cx, map: MapType, pairs: PairsArg) -> Result<(), Status> {
     let pairs = decoded(cx, pairs)?;
+    for (key, value) in &pairs {
+        check(cx, key, value)?;
+    }
     let mut lowered = Headers::new();
     for (key, value) in &pairs {
         append(cx, &mut lowered, name(cx, map, key), value.clone());
@@ -217,6 +221,12 @@ fn set_pairs(cx: &mut Cx, map: MapType, pairs: PairsArg) -> Result<(), Status> {
     *writable(cx, map)? = lowered;
     cx.effect(|| Effect::Map { map, change: MapChange::Set(pairs) });
     Ok(())
+}
+
+/// Whether a header can be written as it is.
+fn check(cx: &Cx, key: &[u8], value: &[u8]) -> Result<(), Status> {
+    let bad = key.is_empty() || value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    if bad && cx.state.world.profile.checks_header_bytes { Err(Status::BadArgument) } else { Ok(()) }
 }
 
 /// A header map from the guest, or what the host makes of bytes that are none.
@@ -240,6 +250,7 @@ pub fn decoded(cx: &mut Cx, pairs: PairsArg) -> Result<Vec<pairs::Pair>, Status>
 
 fn add(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
     let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
+    check(cx, &key, &value)?;
     let mut headers = std::mem::take(writable(cx, map)?);
     append(cx, &mut headers, key.clone(), value.clone());
     *writable(cx, map)? = headers;
@@ -259,6 +270,7 @@ fn append(cx: &mut Cx, headers: &mut Headers, key: Bytes, value: Bytes) {
 
 fn replace(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
     let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
+    check(cx, &key, &value)?;
     writable(cx, map)?.replace(key.clone(), value.clone());
     cx.effect(|| Effect::Map { map, change: MapChange::Replace(key, value) });
     Ok(())

@@ -101,6 +101,10 @@ fn send_local_response(
     grpc_status: i32,
 ) -> Result<(), Status> {
     let headers = decoded(cx, headers)?;
+    let (first, last) = cx.state.world.profile.local_statuses;
+    if status < first || status > last {
+        return Err(Status::BadArgument);
+    }
     let response = Arc::new(LocalResponse {
         status,
         details: Bytes::copy_from_slice(details),

@@ -81,6 +81,13 @@ pub const APISIX: Profile = Profile {
     // 4.2
     binary_properties: false,
     added_request_headers: &[],
+    checks_buffer_ranges: true,
+    checks_header_bytes: false,
+    local_statuses: (0, u32::MAX),
+    request_trailers_in_log: false,
+    // 3.4: responses do not; requests come in one call (3.2).
+    last_chunk_ends: false,
+    body_while_headers_held: false,
     // abi.md, case headers.pairs.over-100.
     request_header_lines: usize::MAX,
     added_call_response_headers: &[],

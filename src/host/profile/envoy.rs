@@ -79,6 +79,15 @@ pub const ENVOY: Profile = Profile {
 
     binary_properties: true,
     added_request_headers: &[("x-forwarded-proto", "http")],
+    checks_buffer_ranges: false,
+    checks_header_bytes: false,
+    // Envoy 1.40: whatever it is, 16 bits of it are sent.
+    local_statuses: (0, u32::MAX),
+    // Envoy 1.40: not even if there were some.
+    request_trailers_in_log: false,
+    last_chunk_ends: false,
+    // Envoy 1.40: not without allow_on_headers_stop_iteration.
+    body_while_headers_held: false,
     // Envoy 1.40: max_request_headers_count, and the Host line counts.
     request_header_lines: 100,
 

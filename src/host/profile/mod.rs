@@ -113,6 +113,18 @@ pub struct Profile {
     /// Headers that the host adds to every request before the plugins see it.
     pub added_request_headers: &'static [(&'static str, &'static str)],
 
+    /// A range of a buffer that does not fit into 32 bits is a bad argument; else sums are taken in 64 (abi.md 3.3).
+    pub checks_buffer_ranges: bool,
+    /// A header with an empty name, or with a line break or a zero byte in its value, is a bad argument (abi.md 6).
+    pub checks_header_bytes: bool,
+    /// Statuses that a local response may have, the first and the last; others are a bad argument (abi.md 3.5).
+    pub local_statuses: (u32, u32),
+    /// The trailers of the request can be read in on_log (abi.md 3.4).
+    pub request_trailers_in_log: bool,
+    /// On HTTP/1.1 too the last chunk of a body carries the end of the stream (abi.md 4.4).
+    pub last_chunk_ends: bool,
+    /// Body callbacks come while the headers are held, and see what has come so far (abi.md 4.2).
+    pub body_while_headers_held: bool,
     /// Header lines that a request may have: with more, it is answered with 431 before any plugin sees it.
     pub request_header_lines: usize,
     /// Headers that the host appends to every response of a call before the plugin sees it.

@@ -79,6 +79,16 @@ pub const SPEC: Profile = Profile {
     // Silent; the encoding of every host but those on nginx (abi.md 7.2).
     binary_properties: true,
     added_request_headers: &[],
+    // "BAD_ARGUMENT ... in case of buffer overflow due to invalid start and/or max_size values."
+    checks_buffer_ranges: true,
+    checks_header_bytes: true,
+    // Cases local.status-99 and local.status-1000.
+    local_statuses: (100, 999),
+    // "HTTP_REQUEST_TRAILERS can be read in proxy_on_log."
+    request_trailers_in_log: true,
+    last_chunk_ends: true,
+    // "Called for each chunk ..., even when the processing is paused."
+    body_while_headers_held: true,
     // Silent.
     request_header_lines: usize::MAX,
     added_call_response_headers: &[],

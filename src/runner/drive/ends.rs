@@ -28,7 +28,8 @@ impl Driver<'_> {
         match &request.upstream {
             Upstream::Reply(reply) => {
                 let head = request.method == "HEAD";
-                for part in message::response(reply, self.scenario.protocol, self.variant, head) {
+                let parts = message::response(reply, self.scenario.protocol, self.variant, head);
+                for part in self.ended(parts, reply.body.as_ref()) {
                     self.host.from_upstream(exchange, part);
                 }
             }
