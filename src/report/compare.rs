@@ -1,11 +1,17 @@
 //! The table of what differs between hosts, per case and observable.
+//!
+//! A real host shows less than a profile, and its clock does not stand still. So a case that it could not play is not
+//! compared with it, a call that nobody saw is no difference, and where timers run, only the lines of the log that both
+//! have come to are.
 
 use super::conformance::shown;
 use super::{count, path};
+use crate::abi::Callback;
 use crate::runner::{CaseResult, CaseStatus};
 use crate::scenario::HostKind;
 use crate::trace::show::clipped;
-use crate::trace::views::{Observable, outside_view};
+use crate::trace::views::{NOT_SEEN, Observable, http_calls, outside_view};
+use crate::trace::{Entry, Event};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -18,8 +24,53 @@ const CELL: usize = 60;
 #[derive(Debug)]
 struct Compared {
     label: String,
-    /// By host; `None` where it was skipped.
-    views: Vec<Option<Vec<Observable>>>,
+    /// By host; `None` where it was not run.
+    views: Vec<Option<View>>,
+}
+
+/// One case under one host.
+#[derive(Debug, Clone)]
+struct View {
+    /// What there is to see, by name.
+    seen: BTreeMap<String, Option<String>>,
+    /// The names in the order in which they came.
+    order: Vec<String>,
+    /// Timers ran, so how many lines there are says how long it was watched.
+    ticks: bool,
+    /// Lines of the log.
+    lines: usize,
+    /// Calls that the host made and nobody saw.
+    unseen_calls: BTreeSet<String>,
+}
+
+impl View {
+    fn of(result: &CaseResult) -> Self {
+        let loads = if result.refusal.is_some() { "refused" } else { "loaded" };
+        let mut all = vec![Observable { name: "plugin".to_owned(), value: Some(loads.to_owned()) }];
+        all.extend(outside_view(&result.events));
+        let tick = |event: &Event| matches!(event, Event::CallbackEntered(entered) if entered.callback == Entry::Callback(Callback::OnTick));
+        let unseen = http_calls(&result.events).enumerate().filter(|(_, (_, call))| call.upstream == NOT_SEEN);
+        Self {
+            order: all.iter().map(|observable| observable.name.clone()).collect(),
+            ticks: result.events.iter().any(tick),
+            lines: all.iter().filter(|observable| line(&observable.name).is_some()).count(),
+            unseen_calls: unseen.map(|(at, _)| format!("call {}", at + 1)).collect(),
+            seen: all.into_iter().map(|observable| (observable.name, observable.value)).collect(),
+        }
+    }
+
+    /// The value of an observable; the outer `None` where it can't be told.
+    fn value(&self, name: &str) -> Option<Option<&str>> {
+        if self.unseen_calls.contains(name) {
+            return None;
+        }
+        Some(self.seen.get(name).and_then(Option::as_deref))
+    }
+}
+
+/// The number of a line of the log.
+fn line(name: &str) -> Option<usize> {
+    name.strip_prefix("log ")?.parse().ok()
 }
 
 /// The comparison under construction.
@@ -47,11 +98,10 @@ impl Comparison {
             self.cases.push(Compared { label, views: vec![None; self.hosts.len()] });
             self.cases.len() - 1
         });
-        let mut view = outside_view(&result.events);
-        let loads = if result.refusal.is_some() { "refused" } else { "loaded" };
-        view.insert(0, Observable { name: "plugin".to_owned(), value: Some(loads.to_owned()) });
+        // What could not even be started says nothing.
+        let view = (!result.events.is_empty() || result.refusal.is_some()).then(|| View::of(result));
         if let Some(cell) = self.cases.get_mut(at).and_then(|case| case.views.get_mut(column)) {
-            *cell = Some(view);
+            *cell = view;
         }
     }
 
@@ -65,15 +115,13 @@ impl Comparison {
         self.cases.iter().filter(|case| self.disagrees(case)).count()
     }
 
+    /// Whether a profile and the real host that it imitates differ.
     fn disagrees(&self, case: &Compared) -> bool {
-        let of =
-            |host: &String, view: &Option<Vec<Observable>>| Some((HostKind::of(host)?, host.clone(), view.clone()?));
-        let views: Vec<_> = self.hosts.iter().zip(&case.views).filter_map(|(host, view)| of(host, view)).collect();
-        views.iter().any(|(kind, host, view)| {
-            let other = |(other, name, seen): &(HostKind, String, Vec<Observable>)| {
-                other == kind && name != host && seen != view
-            };
-            views.iter().any(other)
+        let kinds: Vec<Option<HostKind>> = self.hosts.iter().map(|host| HostKind::of(host)).collect();
+        rows(case).iter().any(|(_, cells)| {
+            let known: Vec<_> =
+                kinds.iter().zip(cells).filter_map(|(kind, cell)| Some((kind, cell.as_ref()?))).collect();
+            known.iter().any(|(kind, cell)| known.iter().any(|(other, seen)| kind == other && cell != seen))
         })
     }
 
@@ -95,6 +143,12 @@ impl Comparison {
         let cases = count(self.cases.len(), "case", "cases");
         let hosts = count(self.hosts.len(), "host", "hosts");
         let _ = writeln!(text, "{cases} under {hosts}: {} alike, {differing} differ", self.cases.len() - differing);
+        for (column, host) in self.hosts.iter().enumerate() {
+            let missing = self.cases.iter().filter(|case| case.views.get(column).is_none_or(Option::is_none)).count();
+            if missing > 0 {
+                let _ = writeln!(text, "{} not run under {}", count(missing, "case", "cases"), shown(host));
+            }
+        }
         if self.hosts.iter().any(|host| host.contains('@')) {
             let disagreements = count(self.disagreements(), "case", "cases");
             let _ = writeln!(text, "a profile and its real host disagree in {disagreements}");
@@ -107,7 +161,11 @@ impl Comparison {
             .iter()
             .take(MOST_ROWS)
             .map(|(name, values)| {
-                let cell = |value: &Option<String>| value.as_ref().map_or_else(|| "-".to_owned(), |v| clipped(v, CELL));
+                let cell = |cell: &Cell| match cell {
+                    None => "?".to_owned(),
+                    Some(None) => "-".to_owned(),
+                    Some(Some(value)) => clipped(value, CELL),
+                };
                 std::iter::once(clipped(name, CELL)).chain(values.iter().map(cell)).collect()
             })
             .collect();
@@ -131,22 +189,33 @@ impl Comparison {
     }
 }
 
-/// The name of an observable, and its value under each host.
-type Row = (String, Vec<Option<String>>);
+/// What a host showed; `None` where that can't be told, `Some(None)` where there was nothing.
+type Cell = Option<Option<String>>;
+/// The name of an observable, and what each host showed.
+type Row = (String, Vec<Cell>);
 
 /// What differs, in the order in which it is first seen.
 fn rows(case: &Compared) -> Vec<Row> {
+    let views = || case.views.iter().flatten();
     let (mut names, mut known) = (Vec::new(), BTreeSet::new());
-    for observable in case.views.iter().flatten().flatten() {
-        if known.insert(observable.name.as_str()) {
-            names.push(observable.name.as_str());
+    for name in views().flat_map(|view| &view.order) {
+        if known.insert(name) {
+            names.push(name);
         }
     }
-    let by_name = |view: &'_ Option<Vec<Observable>>| -> BTreeMap<String, Option<String>> {
-        view.iter().flatten().map(|observable| (observable.name.clone(), observable.value.clone())).collect()
+    let watched = match views().any(|view| view.ticks) {
+        true => views().map(|view| view.lines).min().unwrap_or_default(),
+        false => usize::MAX,
     };
-    let views: Vec<_> = case.views.iter().map(by_name).collect();
-    let values = |name: &str| views.iter().map(|view| view.get(name).cloned().flatten()).collect::<Vec<_>>();
-    let rows = names.into_iter().map(|name| (name.to_owned(), values(name)));
-    rows.filter(|(_, values)| values.iter().any(|value| Some(value) != values.first())).collect()
+    let names = names.into_iter().filter(|name| line(name).is_none_or(|number| number <= watched));
+    let cell = |view: &Option<View>, name: &str| -> Cell {
+        view.as_ref().and_then(|view| view.value(name)).map(|value| value.map(str::to_owned))
+    };
+    names
+        .map(|name| (name.clone(), case.views.iter().map(|view| cell(view, name)).collect::<Vec<_>>()))
+        .filter(|(_, cells)| {
+            let mut known = cells.iter().flatten();
+            known.next().is_some_and(|first| known.any(|other| other != first))
+        })
+        .collect()
 }

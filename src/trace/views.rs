@@ -2,7 +2,7 @@
 
 mod outside;
 
-pub use outside::{Observable, outside_view};
+pub use outside::{NOT_SEEN, Observable, outside_view};
 
 use super::{Effect, Event, HostcallRecord, HttpCall, Peer, Trap};
 use crate::abi::{Callback, ExchangeId, LogLevel, PluginIndex};

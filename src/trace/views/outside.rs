@@ -4,7 +4,10 @@
 use super::{SeenMessage, http_calls, logs, seen, traps};
 use crate::message::Headers;
 use crate::trace::show::{bytes, clipped};
-use crate::trace::{Event, Peer};
+use crate::trace::{Event, HttpCall, Peer};
+
+/// The upstream of a call that a real host made and that nobody but it saw: refused before it was sent.
+pub const NOT_SEEN: &[u8] = b"(not seen)";
 
 /// One thing that can be seen from outside, and how it looked; `None` where there is nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct Observable {
 /// Everything that can be seen from outside of a run, in a fixed order.
 ///
 /// The order of headers of different names means nothing in HTTP, so it is not looked at; neither is how a body was
-/// cut.
+/// cut. The scheme does not show in HTTP/1.1.
 pub fn outside_view(events: &[Event]) -> Vec<Observable> {
     let mut view = Vec::new();
     let exchanges = events.iter().filter_map(|event| match event {
@@ -31,12 +34,8 @@ pub fn outside_view(events: &[Event]) -> Vec<Observable> {
         message(&mut view, &format!("upstream{number}"), &seen(events, exchange, Peer::Upstream), ":path", "request");
     }
     for (at, (_, call)) in http_calls(events).enumerate() {
-        let mut headers: Vec<_> = call.headers.clone();
-        headers.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let text = |pair: &(bytes::Bytes, bytes::Bytes)| format!("{}: {}", plain(&pair.0), plain(&pair.1));
-        let headers: Vec<String> = headers.iter().map(text).collect();
-        let value = format!("to {} {{{}}} {}", plain(&call.upstream), headers.join(", "), bytes(&call.body));
-        view.push(Observable { name: format!("call {}", at + 1), value: Some(value) });
+        let value = (call.upstream != NOT_SEEN).then(|| outgoing(call));
+        view.push(Observable { name: format!("call {}", at + 1), value });
     }
     for (at, line) in logs(events).enumerate() {
         let value = format!("{}: {}", line.level.name(), plain(&line.message));
@@ -73,10 +72,17 @@ fn message(view: &mut Vec<Observable>, end: &str, seen: &SeenMessage, first: &st
     push("end".to_owned(), Some(end.to_owned()));
 }
 
+fn outgoing(call: &HttpCall) -> String {
+    let mut headers: Vec<_> = call.headers.iter().filter(|(name, _)| name != ":scheme").collect();
+    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let headers: Vec<String> = headers.iter().map(|pair| format!("{}: {}", plain(&pair.0), plain(&pair.1))).collect();
+    format!("to {} {{{}}} {}", plain(&call.upstream), headers.join(", "), bytes(&call.body))
+}
+
 /// Each name once, in order, with all its values.
 fn fields(headers: &Headers, kind: &str, push: &mut impl FnMut(String, Option<String>)) {
     let mut names: Vec<String> = headers.iter().map(|(name, _)| plain(name).to_lowercase()).collect();
-    names.retain(|name| !matches!(name.as_str(), ":status" | ":method" | ":path"));
+    names.retain(|name| !matches!(name.as_str(), ":status" | ":method" | ":path" | ":scheme"));
     names.sort();
     names.dedup();
     for name in names {
