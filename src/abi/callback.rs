@@ -63,6 +63,7 @@ callbacks! {
     OnContextCreate "proxy_on_context_create" Lifecycle ("context_id", "parent_context_id") -> Nothing;
     OnVmStart "proxy_on_vm_start" Lifecycle ("context_id", "vm_configuration_size") -> Bool;
     OnConfigure "proxy_on_configure" Lifecycle ("context_id", "plugin_configuration_size") -> Bool;
+    OnValidateConfiguration "proxy_validate_configuration" Lifecycle ("context_id", "plugin_configuration_size") -> Bool;
     OnTick "proxy_on_tick" Event ("context_id") -> Nothing;
     OnNewConnection "proxy_on_new_connection" Tcp ("context_id") -> Action;
     OnDownstreamData "proxy_on_downstream_data" Tcp ("context_id", "data_size", "end_of_stream") -> Action;
@@ -72,9 +73,11 @@ callbacks! {
     OnRequestHeaders "proxy_on_request_headers" Http ("context_id", "num_headers", "end_of_stream") -> Action;
     OnRequestBody "proxy_on_request_body" Http ("context_id", "body_size", "end_of_stream") -> Action;
     OnRequestTrailers "proxy_on_request_trailers" Http ("context_id", "num_trailers") -> Action;
+    OnRequestMetadata "proxy_on_request_metadata" Http ("context_id", "num_elements") -> Action;
     OnResponseHeaders "proxy_on_response_headers" Http ("context_id", "num_headers", "end_of_stream") -> Action;
     OnResponseBody "proxy_on_response_body" Http ("context_id", "body_size", "end_of_stream") -> Action;
     OnResponseTrailers "proxy_on_response_trailers" Http ("context_id", "num_trailers") -> Action;
+    OnResponseMetadata "proxy_on_response_metadata" Http ("context_id", "num_elements") -> Action;
     OnHttpCallResponse "proxy_on_http_call_response" Event
         ("context_id", "call_id", "num_headers", "body_size", "num_trailers") -> Nothing;
     OnGrpcReceiveInitialMetadata "proxy_on_grpc_receive_initial_metadata" Event

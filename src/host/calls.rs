@@ -25,6 +25,8 @@ pub enum CallResult {
     TimedOut,
     /// The connection was broken off before the response.
     ResetBeforeResponse,
+    /// What came is not a response.
+    Garbage,
     /// The connection was broken off in the middle of the response.
     ResetInResponse,
 }
@@ -74,9 +76,10 @@ impl Host {
             CallResult::Response { headers, body, trailers } => {
                 return Ok(Answer { headers: headers.clone(), body: body.clone(), trailers: trailers.clone() });
             }
-            CallResult::Refused => ("503", super::reply::REFUSED),
-            CallResult::TimedOut => ("504", super::reply::TIMED_OUT),
-            CallResult::ResetBeforeResponse => ("503", super::reply::RESET),
+            CallResult::Refused => ("503", super::reply::REFUSED_TEXT),
+            CallResult::TimedOut => ("504", super::reply::TIMED_OUT_TEXT),
+            CallResult::ResetBeforeResponse => ("503", super::reply::RESET_TEXT),
+            CallResult::Garbage => ("502", super::reply::GARBAGE_TEXT),
             CallResult::ResetInResponse => return Err(RESET),
         };
         if !self.world.profile.call_failure_is_response {

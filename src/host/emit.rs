@@ -50,6 +50,7 @@ impl Host {
                 *end_of_stream
             }
             Part::Data { end_of_stream, .. } => *end_of_stream,
+            Part::Metadata(_) => false,
             Part::Trailers(_) | Part::Reset => true,
         };
         half.complete_out = complete;

@@ -38,6 +38,8 @@ pub struct Exchange {
     pub upstream_unreachable: bool,
     /// Whether the response came from the upstream.
     pub upstream_answered: bool,
+    /// Envoy's response flags.
+    pub flags: u64,
     /// Envoy's response code details.
     pub details: Bytes,
     /// The number of events in the trace when it began.
@@ -110,6 +112,8 @@ pub enum Hold {
     None,
     /// Stopped at the headers: nothing more is even shown to the plugin until it resumes.
     All,
+    /// Stopped at the headers, and what follows is shown (Envoy's `allow_on_headers_stop_iteration`).
+    Headers,
     /// Stopped at the body: what comes is added and shown.
     Body,
     /// Stopped at the trailers.
@@ -135,6 +139,8 @@ pub struct Stage {
     pub buffer_visible: bool,
     /// The end of the body came to this filter.
     pub end: bool,
+    /// METADATA frames came and have not been shown.
+    pub metadata_waiting: Vec<Headers>,
     /// Trailers came and have not been shown.
     pub trailers_waiting: bool,
     /// The plugin added trailers to a message that had none, in its last body callback.
@@ -164,6 +170,7 @@ impl Exchange {
             failed: false,
             upstream_unreachable: false,
             upstream_answered: false,
+            flags: 0,
             details: Bytes::new(),
             trace_start: 0,
             properties: Vec::new(),

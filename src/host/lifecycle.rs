@@ -23,6 +23,8 @@ pub struct PluginConfig {
     pub config: Bytes,
     /// The configuration of its VM.
     pub vm_config: Bytes,
+    /// Envoy's `allow_on_headers_stop_iteration`: a Pause in a headers callback holds the headers alone.
+    pub holds_only_headers: bool,
     /// WASI environment, each `KEY=value`.
     pub environment: Vec<Bytes>,
 }
@@ -122,6 +124,11 @@ impl Host {
             && !self.start_callback(vm, plugin, Callback::OnVmStart, root, config.vm_config.len())?
         {
             return Err(StartError::VmStart);
+        }
+        if self.world.profile.calls_validate_configuration
+            && !self.start_callback(vm, plugin, Callback::OnValidateConfiguration, root, config.config.len())?
+        {
+            return Err(StartError::Configure);
         }
         if !self.start_callback(vm, plugin, Callback::OnConfigure, root, config.config.len())? {
             return Err(StartError::Configure);

@@ -10,21 +10,59 @@ use crate::trace::{Event, LocalResponse};
 use bytes::Bytes;
 
 /// Bodies of Envoy 1.40's own answers.
-pub(super) const REFUSED: &str =
+pub(super) const REFUSED_TEXT: &str =
     "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure";
-pub(super) const RESET: &str =
+pub(super) const RESET_TEXT: &str =
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination";
-pub(super) const TIMED_OUT: &str = "upstream request timeout";
+pub(super) const GARBAGE_TEXT: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: protocol error";
+pub(super) const TIMED_OUT_TEXT: &str = "upstream request timeout";
+
+/// A way in which an upstream fails, and what Envoy 1.40 makes of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UpstreamFailure {
+    status: u32,
+    body: &'static str,
+    details: &'static str,
+    /// Its response flags.
+    flags: u64,
+}
+
+const REFUSED: UpstreamFailure = UpstreamFailure {
+    status: 503,
+    body: REFUSED_TEXT,
+    details: "upstream_reset_before_response_started{remote_connection_failure}",
+    flags: 0x20,
+};
+const RESET: UpstreamFailure = UpstreamFailure {
+    status: 503,
+    body: RESET_TEXT,
+    details: "upstream_reset_before_response_started{connection_termination}",
+    flags: 0x40,
+};
+const GARBAGE: UpstreamFailure = UpstreamFailure {
+    status: 502,
+    body: GARBAGE_TEXT,
+    details: "upstream_reset_before_response_started{protocol_error}",
+    flags: 0x80_0000,
+};
+pub(super) const BROKEN_OFF: UpstreamFailure =
+    UpstreamFailure { details: "upstream_reset_after_response_started{protocol_error}", ..GARBAGE };
+const TIMED_OUT: UpstreamFailure =
+    UpstreamFailure { status: 504, body: TIMED_OUT_TEXT, details: "response_timeout", flags: 0x4 };
 
 impl Host {
-    /// The upstream failed before it answered, or in the middle of the answer.
-    pub fn upstream_failed(&mut self, exchange: ExchangeId, status: u32, body: &'static str, details: &'static str) {
+    /// The upstream failed before it answered, or in the middle of the answer. Envoy 1.40: while a plugin holds the
+    /// head of a response that breaks off, the client gets an answer of the host's, of which no plugin is told.
+    pub(super) fn upstream_failed(&mut self, exchange: ExchangeId, failure: UpstreamFailure) {
+        let UpstreamFailure { status, body, details, flags } = failure;
         let Some(e) = self.ex_mut(exchange) else { return };
         if e.state != ExchangeState::Open {
             return;
         }
         e.details = Bytes::from_static(details.as_bytes());
-        if e.response.arrived {
+        e.flags = flags;
+        if e.response.headers_out {
             self.emit(exchange, Direction::Response, Part::Reset);
             self.end(exchange);
         } else {
@@ -35,19 +73,22 @@ impl Host {
 
     /// The upstream did not accept the connection.
     pub fn upstream_refused(&mut self, exchange: ExchangeId) {
-        let details = "upstream_reset_before_response_started{remote_connection_failure}";
-        self.upstream_failed(exchange, 503, REFUSED, details);
+        self.upstream_failed(exchange, REFUSED);
     }
 
     /// The upstream broke the connection off before it answered.
     pub fn upstream_reset(&mut self, exchange: ExchangeId) {
-        let details = "upstream_reset_before_response_started{connection_termination}";
-        self.upstream_failed(exchange, 503, RESET, details);
+        self.upstream_failed(exchange, RESET);
     }
 
-    /// The upstream did not answer in time.
+    /// The upstream answered with something that is not a response.
+    pub fn upstream_garbage(&mut self, exchange: ExchangeId) {
+        self.upstream_failed(exchange, GARBAGE);
+    }
+
+    /// The upstream did not answer in time, or not all of it.
     pub fn upstream_timed_out(&mut self, exchange: ExchangeId) {
-        self.upstream_failed(exchange, 504, TIMED_OUT, "response_timeout");
+        self.upstream_failed(exchange, TIMED_OUT);
     }
 
     /// A plugin's own response: through the chain if no response has begun, straight to the client while one is

@@ -62,6 +62,8 @@ impl Host {
         match stage.hold {
             Hold::None => self.continued_while_running(id, direction, filter),
             Hold::Body => {
+                self.forward_head(id, direction, filter);
+                let Some(stage) = self.stage_mut(id, filter, direction) else { return };
                 let (end, made_trailers) = (stage.end, stage.made_trailers);
                 if made_trailers && profile.made_trailers_lose_held_body {
                     stage.take_body();
@@ -73,6 +75,7 @@ impl Host {
                 }
             }
             Hold::Trailers => {
+                self.forward_head(id, direction, filter);
                 self.release_body(id, direction, filter, false);
                 if let Some(stage) = self.stage_mut(id, filter, direction) {
                     stage.trailers_open = false;
@@ -82,16 +85,19 @@ impl Host {
                     self.trailers(id, direction, next);
                 }
             }
-            Hold::All => {
+            Hold::All | Hold::Headers => {
                 stage.hold = Hold::None;
                 // Envoy 1.40: the response's map can still be reached in the body callback that follows; the
                 // request's was closed by the hostcall.
                 let bytes = stage.take_body();
                 let (end, trailers) = (stage.end, std::mem::take(&mut stage.trailers_waiting));
                 let only_headers = stage.ends_with_headers;
-                if !std::mem::replace(&mut stage.forwarded, true) {
-                    let next = self.next(id, Some(filter), direction);
-                    self.headers(id, direction, next, only_headers);
+                let metadata = std::mem::take(&mut stage.metadata_waiting);
+                self.forward_head(id, direction, filter);
+                for frame in metadata {
+                    if self.flows(id, direction) {
+                        self.metadata(id, direction, Some(filter), frame);
+                    }
                 }
                 // What came while the stage was stopped is now shown to the plugin, in one piece.
                 if self.flows(id, direction) && !only_headers && (!bytes.is_empty() || (end && !trailers)) {

@@ -156,6 +156,10 @@ impl Host {
                 let at = first(self);
                 self.data(id, direction, at, bytes, end_of_stream);
             }
+            Part::Metadata(metadata) => {
+                let at = first(self);
+                self.metadata(id, direction, at, metadata);
+            }
             Part::Trailers(trailers) => {
                 half.trailers = Some(trailers);
                 half.complete_in = true;
@@ -163,12 +167,8 @@ impl Host {
                 self.trailers(id, direction, at);
             }
             Part::Reset => {
-                self.upstream_failed(
-                    id,
-                    503,
-                    super::reply::RESET,
-                    "upstream_reset_after_response_started{protocol_error}",
-                );
+                // Envoy 1.40: a response that breaks off is a protocol error, on HTTP/1.1.
+                self.upstream_failed(id, super::reply::BROKEN_OFF);
             }
         }
     }
@@ -189,6 +189,7 @@ impl Host {
             self.note_action(id, filter, callback, action);
             // Envoy 1.40: 2 is Continue; every other number holds as Pause does.
             let paused = self.pause_holds(direction) && !matches!(action, 0 | 2);
+            let holds_only_headers = self.holds_only_headers(id, filter);
             let continued = paused && self.continued_meanwhile(id, filter, direction);
             let Some(stage) = self.stage_mut(id, filter, direction) else { return };
             match (paused, continued) {
@@ -196,6 +197,7 @@ impl Host {
                     stage.headers_open = false;
                     stage.forwarded = true;
                 }
+                (true, false) if action == 1 && holds_only_headers && !end => stage.hold = Hold::Headers,
                 (true, false) => stage.hold = Hold::All,
                 // Envoy 1.40 carries the continue out before it looks at the action: the head goes on, and then the
                 // Pause holds what follows.
@@ -250,7 +252,7 @@ impl Host {
                 }
                 return maker;
             }
-            if stage.hold == Hold::None {
+            if matches!(stage.hold, Hold::None | Hold::Headers) {
                 stage.buffer = BytesMut::from(&bytes[..]);
             } else {
                 stage.buffer.extend_from_slice(&bytes);
@@ -309,6 +311,9 @@ impl Host {
             if continued && paused {
                 self.continued_too_early(id, filter);
             }
+            if !paused {
+                self.forward_head(id, direction, filter);
+            }
             self.settle();
             if paused || !self.flows(id, direction) {
                 return maker;
@@ -331,6 +336,44 @@ impl Host {
         }
     }
 
+    /// A METADATA frame, from a filter on. Envoy 1.40: no map shows it, and nothing that the guest returns holds it; only
+    /// a filter that stopped at the headers keeps it until it resumes.
+    pub(super) fn metadata(&mut self, id: ExchangeId, direction: Direction, mut at: Option<usize>, metadata: Headers) {
+        let callback = by(direction, Callback::OnRequestMetadata, Callback::OnResponseMetadata);
+        while let Some(filter) = at {
+            let Some(stage) = self.stage_mut(id, filter, direction) else { return };
+            if stage.hold == Hold::All {
+                stage.metadata_waiting.push(metadata);
+                return;
+            }
+            if self.world.profile.calls_metadata {
+                let args = [metadata.len() as u32];
+                let Guest::Action(_) = self.guest(id, filter, direction, callback, &args) else { return };
+                self.settle();
+            }
+            if !self.flows(id, direction) {
+                return;
+            }
+            at = self.next(id, Some(filter), direction);
+        }
+        self.emit(id, direction, Part::Metadata(metadata));
+    }
+
+    /// The head goes on, if it has not yet: before the piece that the filter lets pass.
+    pub(super) fn forward_head(&mut self, id: ExchangeId, direction: Direction, filter: usize) {
+        let Some(stage) = self.stage_mut(id, filter, direction) else { return };
+        let only_headers = stage.ends_with_headers;
+        if !std::mem::replace(&mut stage.forwarded, true) {
+            let next = self.next(id, Some(filter), direction);
+            self.headers(id, direction, next, only_headers);
+        }
+    }
+
+    fn holds_only_headers(&self, id: ExchangeId, filter: usize) -> bool {
+        let plugin = self.ex(id).and_then(|e| e.filters.get(filter)).map(|f| f.plugin);
+        plugin.and_then(|plugin| self.plugins.get(plugin.0)).is_some_and(|plugin| plugin.config.holds_only_headers)
+    }
+
     /// The trailers, from a filter on.
     pub(super) fn trailers(&mut self, id: ExchangeId, direction: Direction, mut at: Option<usize>) {
         while let Some(filter) = at {
@@ -350,6 +393,7 @@ impl Host {
                 stage.hold = Hold::Trailers;
             } else {
                 stage.trailers_open = false;
+                self.forward_head(id, direction, filter);
                 self.release_body(id, direction, filter, false);
             }
             self.settle();

@@ -42,6 +42,9 @@ impl Host {
 
     /// The upstream did not accept the connection.
     pub fn upstream_did_not_connect(&mut self, id: ExchangeId) {
+        if let Some(e) = self.ex_mut(id) {
+            e.flags = 0x8020;
+        }
         self.close_connection(id, PeerType::Local);
         self.finish(id);
     }
@@ -58,7 +61,7 @@ impl Host {
                 }
             }
             Part::Reset => tcp.unread_end = UnreadEnd::Reset,
-            Part::Headers { .. } | Part::Trailers(_) => {}
+            Part::Headers { .. } | Part::Metadata(_) | Part::Trailers(_) => {}
         }
         self.read_unread(id);
         self.finish(id);
@@ -83,7 +86,7 @@ impl Host {
                 self.emit_data(id, Peer::Client, Part::Reset);
                 self.close_connection(id, PeerType::Local);
             }
-            Part::Data { .. } | Part::Headers { .. } | Part::Trailers(_) => {}
+            Part::Data { .. } | Part::Headers { .. } | Part::Metadata(_) | Part::Trailers(_) => {}
         }
         self.finish(id);
     }

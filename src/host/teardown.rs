@@ -7,6 +7,7 @@ use super::{Called, Host};
 use crate::abi::{Callback, ExchangeId, PeerType};
 use crate::message::Part;
 use crate::trace::{Event, Peer, views};
+use bytes::Bytes;
 
 impl Host {
     /// Tears an exchange down if it has ended.
@@ -29,6 +30,11 @@ impl Host {
         if self.is_tcp(id) {
             self.close_connection(id, PeerType::Local);
         } else {
+            // Envoy 1.40: also in the middle of the response.
+            if let Some(e) = self.ex_mut(id).filter(|e| e.state == ExchangeState::Open) {
+                e.details = Bytes::from_static(b"downstream_remote_disconnect");
+                e.flags = 0x4000;
+            }
             self.end(id);
         }
         self.finish(id);
@@ -131,6 +137,7 @@ impl Host {
                         sent += bytes.len();
                         complete |= end_of_stream;
                     }
+                    Part::Metadata(_) => {}
                     Part::Trailers(_) => complete = true,
                     Part::Reset => return,
                 },

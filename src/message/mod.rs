@@ -34,6 +34,8 @@ pub enum Part {
         /// Nothing follows.
         end_of_stream: bool,
     },
+    /// An HTTP/2 METADATA frame, which belongs to no particular place of the message.
+    Metadata(Headers),
     /// The trailers, which always end the message.
     Trailers(Headers),
     /// The stream was broken off.

@@ -14,8 +14,8 @@ use crate::host::exchange::ConnectionInfo;
 use crate::host::{CallResult, Host, Output, StartError};
 use crate::message::Part;
 use crate::scenario::{
-    Body, Callout, CalloutReply, Case, Connect, Expect, Failure as Fault, Protocol, Request, Scenario, Step, StepKind,
-    Upstream,
+    Abort, Body, Callout, CalloutReply, Case, Connect, Expect, Failure as Fault, Protocol, Request, Scenario, Step,
+    StepKind, Upstream,
 };
 use crate::trace::{Event, HttpCall, StepStarted};
 use bytes::Bytes;
@@ -201,6 +201,10 @@ impl<'a> Driver<'a> {
                 break;
             }
             self.host.from_client(exchange, part);
+            self.drain();
+        }
+        if matches!(request.abort, Some(Abort::Request | Abort::Wait)) && self.flights.contains_key(&exchange) {
+            self.host.from_client(exchange, Part::Reset);
             self.drain();
         }
         self.wait(index, exchange);

@@ -2,7 +2,7 @@
 //! and the end of the stream.
 
 use crate::message::{Headers, Part};
-use crate::scenario::{Body, Cut, End, Framing, Protocol, Reply, Request};
+use crate::scenario::{Abort, Body, Cut, End, Framing, Protocol, Reply, Request};
 use bytes::Bytes;
 
 /// A body's chunks and the way its end arrives, for one variant of the case.
@@ -89,7 +89,14 @@ pub fn request(request: &Request, protocol: Protocol, variant: Option<Variant>) 
     headers.append(":path", request.path.clone());
     headers.append(":method", request.method.clone());
     headers.append(":scheme", request.scheme.clone());
-    parts(headers, &request.headers, request.body.as_ref(), &request.trailers, protocol, variant, Side::Request)
+    let given = Given {
+        headers: &request.headers,
+        body: request.body.as_ref(),
+        trailers: &request.trailers,
+        metadata: &request.metadata,
+        breaks_off: request.abort == Some(Abort::Request),
+    };
+    parts(headers, &given, protocol, variant, Side::Request)
 }
 
 /// The same pieces, with the end of the stream on the last chunk.
@@ -104,11 +111,23 @@ pub fn ending_with_last(mut parts: Vec<Part>) -> Vec<Part> {
 }
 
 /// The pieces of a response.
-pub fn response(reply: &Reply, protocol: Protocol, variant: Option<Variant>, head_only: bool) -> Vec<Part> {
+pub fn response(
+    reply: &Reply,
+    protocol: Protocol,
+    variant: Option<Variant>,
+    head_only: bool,
+    breaks_off: bool,
+) -> Vec<Part> {
     let mut headers = Headers::new();
     headers.append(":status", reply.status.to_string());
-    let body = reply.body.as_ref();
-    let mut parts = parts(headers, &reply.headers, body, &reply.trailers, protocol, variant, Side::Response);
+    let given = Given {
+        headers: &reply.headers,
+        body: reply.body.as_ref(),
+        trailers: &reply.trailers,
+        metadata: &reply.metadata,
+        breaks_off: breaks_off || reply.fail.is_some(),
+    };
+    let mut parts = parts(headers, &given, protocol, variant, Side::Response);
     // A response to HEAD, 204 and 304 have no body, whatever their headers say.
     if head_only || matches!(reply.status, 204 | 304) {
         parts.truncate(1);
@@ -124,12 +143,12 @@ pub fn call_response(reply: &Reply, added: &[(&'static str, &'static str)]) -> (
     let mut all = Headers::new();
     let mut data = Vec::new();
     let mut trailers = Headers::new();
-    for part in response(reply, Protocol::Http1, None, false) {
+    for part in response(reply, Protocol::Http1, None, false, false) {
         match part {
             Part::Headers { headers, .. } => all = headers,
             Part::Data { bytes, .. } => data.extend_from_slice(&bytes),
             Part::Trailers(given) => trailers = given,
-            Part::Reset => {}
+            Part::Metadata(_) | Part::Reset => {}
         }
     }
     for (name, value) in added {
@@ -144,15 +163,32 @@ enum Side {
     Response,
 }
 
+/// A message as the scenario gives it.
+struct Given<'a> {
+    headers: &'a [(Bytes, Bytes)],
+    body: Option<&'a Body>,
+    trailers: &'a [(Bytes, Bytes)],
+    metadata: &'a [Vec<(Bytes, Bytes)>],
+    /// Its end never comes. So that it is missed, no length is announced.
+    breaks_off: bool,
+}
+
 fn parts(
     mut headers: Headers,
-    given: &[(Bytes, Bytes)],
-    body: Option<&Body>,
-    trailers: &[(Bytes, Bytes)],
+    given: &Given<'_>,
     protocol: Protocol,
     variant: Option<Variant>,
     side: Side,
 ) -> Vec<Part> {
+    let Given { headers: given, body, trailers, metadata, breaks_off } = *given;
+    let empty;
+    let body = match body {
+        None if breaks_off => {
+            empty = Body { chunks: Vec::new(), framing: Framing::Chunked, cut: None, end: None, span: 0..0 };
+            Some(&empty)
+        }
+        body => body,
+    };
     let framed = given.iter().any(|(name, _)| {
         name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding")
     });
@@ -165,14 +201,15 @@ fn parts(
     }
     let length: usize = body.map_or(0, |body| body.chunks.iter().map(Bytes::len).sum());
     if let (Some(body), false) = (body, framed) {
-        let announces = body.framing == Framing::Length && trailers.is_empty();
+        let announces = body.framing == Framing::Length && trailers.is_empty() && !breaks_off;
         match (announces, protocol, side) {
             (true, _, _) => headers.append("content-length", length.to_string()),
             (false, Protocol::Http1, Side::Response) => headers.append("transfer-encoding", "chunked"),
             _ => {}
         }
     }
-    let announced_empty = body.is_some_and(|b| b.framing == Framing::Length) && length == 0 && trailers.is_empty();
+    let announced_empty =
+        body.is_some_and(|b| b.framing == Framing::Length) && length == 0 && trailers.is_empty() && !breaks_off;
     let Some(body) = body.filter(|_| !announced_empty) else {
         let only = trailers.is_empty();
         let mut parts = vec![Part::Headers { headers, end_of_stream: only }];
@@ -183,14 +220,15 @@ fn parts(
     };
     let Delivery { chunks, end } = delivery(body, protocol, variant);
     let mut parts = vec![Part::Headers { headers, end_of_stream: false }];
+    parts.extend(metadata.iter().map(|frame| Part::Metadata(lowered(frame))));
     let last = chunks.len().saturating_sub(1);
-    let ends_with_last = end == End::WithLast && trailers.is_empty() && !chunks.is_empty();
+    let ends_with_last = end == End::WithLast && trailers.is_empty() && !chunks.is_empty() && !breaks_off;
     for (i, bytes) in chunks.into_iter().enumerate() {
         parts.push(Part::Data { bytes, end_of_stream: ends_with_last && i == last });
     }
     if !trailers.is_empty() {
         parts.push(Part::Trailers(lowered(trailers)));
-    } else if !ends_with_last {
+    } else if !ends_with_last && !breaks_off {
         parts.push(Part::Data { bytes: Bytes::new(), end_of_stream: true });
     }
     parts

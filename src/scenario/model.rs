@@ -68,6 +68,8 @@ pub struct PluginSpec {
     pub priority: Option<i64>,
     /// APISIX's phase.
     pub http_request_phase: Option<RequestPhase>,
+    /// Envoy's plugin option: a Pause in a headers callback holds the headers alone.
+    pub allow_on_headers_stop_iteration: bool,
     /// WASI environment variables, in order.
     pub env: Vec<(String, String)>,
 }
@@ -278,8 +280,25 @@ pub struct Request {
     pub body: Option<Body>,
     /// Empty: none.
     pub trailers: Vec<(Bytes, Bytes)>,
+    /// HTTP/2 METADATA frames behind the head, each a map.
+    pub metadata: Vec<Vec<(Bytes, Bytes)>>,
+    /// When the client goes away.
+    pub abort: Option<Abort>,
     /// The origin's answer.
     pub upstream: Upstream,
+    /// It answers as soon as it has the head of the request.
+    pub early: bool,
+}
+
+/// When a client goes away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abort {
+    /// When everything of the request but its end has been sent.
+    Request,
+    /// When the request is sent and nothing is answered.
+    Wait,
+    /// When everything of the response but its end has come from the origin.
+    Response,
 }
 
 /// A body and how it is delivered.
@@ -346,6 +365,17 @@ pub struct Reply {
     pub body: Option<Body>,
     /// Empty: none.
     pub trailers: Vec<(Bytes, Bytes)>,
+    /// HTTP/2 METADATA frames behind the head, each a map.
+    pub metadata: Vec<Vec<(Bytes, Bytes)>>,
+    /// It breaks off before its end: by a reset, or because nothing more comes.
+    pub fail: Option<Failure>,
+}
+
+impl Default for Reply {
+    /// The answer where nothing is written.
+    fn default() -> Self {
+        Self { status: 200, headers: Vec::new(), body: None, trailers: Vec::new(), metadata: Vec::new(), fail: None }
+    }
 }
 
 /// How an origin or a callout fails.
@@ -359,6 +389,8 @@ pub enum Failure {
     Refused,
     /// No such upstream.
     Unknown,
+    /// Answers with something that is not HTTP.
+    Garbage,
 }
 
 /// A planned answer to a call of the plugin.

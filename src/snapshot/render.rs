@@ -159,6 +159,7 @@ impl Page<'_> {
             Event::Output { exchange, to, part } => {
                 let ends = match part {
                     Part::Headers { end_of_stream, .. } | Part::Data { end_of_stream, .. } => *end_of_stream,
+                    Part::Metadata(_) => false,
                     Part::Trailers(_) | Part::Reset => true,
                 };
                 if ends {

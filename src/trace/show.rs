@@ -115,6 +115,10 @@ fn part(part: &Part) -> String {
             0 => format!("no more body{}", end(*end_of_stream)),
             length => format!("body, {length} bytes: {}{}", text::bytes(bytes), end(*end_of_stream)),
         },
+        Part::Metadata(metadata) => {
+            let pairs: Vec<Pair> = metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            format!("metadata {}", self::pairs(&pairs))
+        }
         Part::Trailers(trailers) => {
             let pairs: Vec<Pair> = trailers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             format!("trailers {}", self::pairs(&pairs))

@@ -122,6 +122,7 @@ pub fn seen(events: &[Event], exchange: ExchangeId, at: Peer) -> SeenMessage {
                 seen.body.extend_from_slice(bytes);
                 seen.complete |= end_of_stream;
             }
+            Part::Metadata(_) => {}
             Part::Trailers(trailers) => {
                 seen.trailers = Some(trailers.clone());
                 seen.complete = true;

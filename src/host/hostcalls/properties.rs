@@ -219,7 +219,7 @@ fn response(exchange: &Exchange, rest: &[&[u8]], in_log: bool) -> Option<Propert
         [b"headers", name] => joined(headers?, name),
         [b"headers_bytes"] => Some(Property::Int(headers.map_or(0, Headers::byte_size) as i64)),
         [b"trailers"] => Some(exchange.response.trailers.as_ref().map_or(Property::Map(Vec::new()), map)),
-        [b"flags"] => Some(Property::Int(0)),
+        [b"flags"] => Some(Property::Int(exchange.flags as i64)),
         [b"size"] => Some(Property::Int(exchange.response.body_bytes as i64)),
         [b"total_size"] => {
             let head = headers.map_or(0, Headers::byte_size);

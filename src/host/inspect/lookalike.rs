@@ -5,12 +5,7 @@ use crate::abi::{ALL_CALLBACKS, Callback};
 use wasmparser::ExternalKind;
 
 /// Exports that the SDKs write, that some host knows, and that nobody needs to hear about.
-const QUIET: &[&str] = &[
-    "proxy_on_memory_allocate",
-    "proxy_validate_configuration",
-    "proxy_on_request_metadata",
-    "proxy_on_response_metadata",
-];
+const QUIET: &[&str] = &["proxy_on_memory_allocate"];
 
 /// Names that belong to somebody else.
 const FOREIGN: &[(&str, Option<Callback>, &str)] = &[

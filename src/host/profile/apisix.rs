@@ -24,6 +24,9 @@ pub const APISIX: Profile = Profile {
     calls_vm_start: false,
     // 2.4
     stream_end: &[Callback::OnDone, Callback::OnDelete],
+    // abi.md 4.1: Envoy only.
+    calls_metadata: false,
+    calls_validate_configuration: false,
     has_tcp: false,
     // nginx's stream subsystem runs no plugins.
     connection_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],

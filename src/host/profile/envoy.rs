@@ -18,6 +18,9 @@ pub const ENVOY: Profile = Profile {
     calls_vm_start: true,
     // Envoy 1.40: on_log runs without an access logger, before on_done.
     stream_end: &[Callback::OnLog, Callback::OnDone, Callback::OnDelete],
+    calls_metadata: true,
+    // Envoy 1.40: looked up, and its signature checked, but never called.
+    calls_validate_configuration: false,
     has_tcp: true,
     // Envoy 1.40: after on_done, other than for HTTP.
     connection_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],

@@ -43,6 +43,10 @@ pub struct Profile {
     /// What a stream context sees at its end, in order (abi.md 2.6). Callbacks before [`Callback::OnDone`] run
     /// for all filters first, the rest filter by filter.
     pub stream_end: &'static [Callback],
+    /// HTTP/2 METADATA frames reach the metadata callbacks (abi.md 4.1; Envoy 1.40 with allow_metadata).
+    pub calls_metadata: bool,
+    /// `proxy_validate_configuration` is called before `proxy_on_configure` (abi.md 4.1).
+    pub calls_validate_configuration: bool,
     /// Whether plugins can be put into TCP connections (abi.md 4.5).
     pub has_tcp: bool,
     /// What a TCP stream's context sees behind `on_downstream_connection_close`, filter by filter (abi.md 2.6).

@@ -25,6 +25,9 @@ pub const SPEC: Profile = Profile {
     calls_vm_start: true,
     // "on_log: called after true was returned from on_done"; on_delete removes the context.
     stream_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
+    // The specification does not have these callbacks.
+    calls_metadata: false,
+    calls_validate_configuration: false,
     has_tcp: true,
     // The peer that closed it.
     connection_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],

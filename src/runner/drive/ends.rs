@@ -1,6 +1,7 @@
 //! The other ends: the scripted origin, the upstreams of calls, and what is left over when a case is over.
 
 use super::*;
+use crate::scenario::{Abort, Reply};
 
 impl Driver<'_> {
     /// The scripted origin gets a piece of a request, and answers when it has all of it.
@@ -21,30 +22,46 @@ impl Driver<'_> {
             self.host.upstream_refused(exchange);
             return;
         }
-        if !complete || flight.answered {
+        if !(complete || (begins && request.early)) || flight.answered {
             return;
         }
         flight.answered = true;
+        // A client that is to go away before the answer gets none.
+        if request.abort == Some(Abort::Wait) {
+            return;
+        }
         match &request.upstream {
-            Upstream::Reply(reply) => {
-                let head = request.method == "HEAD";
-                let parts = message::response(reply, self.scenario.protocol, self.variant, head);
-                for part in self.ended(parts, reply.body.as_ref()) {
-                    self.host.from_upstream(exchange, part);
-                }
-            }
-            Upstream::Never(_) => {
-                let reply = crate::scenario::Reply { status: 200, headers: vec![], body: None, trailers: vec![] };
-                for part in message::response(&reply, self.scenario.protocol, None, false) {
-                    self.host.from_upstream(exchange, part);
-                }
-            }
-            Upstream::Fail(Fault::Timeout) => {
-                let at = self.now().saturating_add(ROUTE_TIMEOUT_NS);
-                self.schedule(at, Due::UpstreamTimeout(exchange));
-            }
+            Upstream::Reply(reply) => self.answer(exchange, request, reply),
+            Upstream::Never(_) => self.answer(exchange, request, &Reply::default()),
+            Upstream::Fail(Fault::Timeout) => self.times_out(exchange),
+            Upstream::Fail(Fault::Garbage) => self.host.upstream_garbage(exchange),
             Upstream::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => self.host.upstream_reset(exchange),
         }
+    }
+
+    /// The origin answers, as far as it gets.
+    fn answer(&mut self, exchange: ExchangeId, request: &Request, reply: &Reply) {
+        let aborted = request.abort == Some(Abort::Response);
+        let head_only = request.method == "HEAD";
+        let parts = message::response(reply, self.scenario.protocol, self.variant, head_only, aborted);
+        for part in self.ended(parts, reply.body.as_ref()) {
+            self.host.from_upstream(exchange, part);
+        }
+        if aborted {
+            return self.host.from_client(exchange, Part::Reset);
+        }
+        match reply.fail {
+            None => {}
+            Some(Fault::Timeout) => self.times_out(exchange),
+            Some(Fault::Reset | Fault::Refused | Fault::Unknown | Fault::Garbage) => {
+                self.host.from_upstream(exchange, Part::Reset);
+            }
+        }
+    }
+
+    fn times_out(&mut self, exchange: ExchangeId) {
+        let at = self.now().saturating_add(ROUTE_TIMEOUT_NS);
+        self.schedule(at, Due::UpstreamTimeout(exchange));
     }
 
     /// A plugin's call meets the first plan for its upstream that has not been used.
@@ -79,15 +96,19 @@ impl Driver<'_> {
             CalloutReply::Fail(Fault::Timeout) if request.timeout_ms == 0 => return,
             CalloutReply::Fail(Fault::Timeout) => CallResult::TimedOut,
             _ if timed_out => CallResult::TimedOut,
+            CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }) if request.timeout_ms == 0 => return,
+            CalloutReply::Reply(Reply { fail: Some(_), .. }) => CallResult::ResetInResponse,
             CalloutReply::Reply(reply) => {
                 let added = self.host.world().profile.added_call_response_headers;
                 let (headers, body, trailers) = message::call_response(reply, added);
                 CallResult::Response { headers, body, trailers }
             }
             CalloutReply::Fail(Fault::Reset) => CallResult::ResetBeforeResponse,
+            CalloutReply::Fail(Fault::Garbage) => CallResult::Garbage,
             CalloutReply::Fail(Fault::Refused | Fault::Unknown) => CallResult::Refused,
         };
-        let delay = if matches!(result, CallResult::TimedOut) { timeout } else { after };
+        let times_out = matches!(callout.reply, CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }));
+        let delay = if times_out || matches!(result, CallResult::TimedOut) { timeout } else { after };
         self.schedule(now.saturating_add(delay), Due::Answer(call, result));
     }
 

@@ -14,6 +14,7 @@ const FAILURES: &[(&str, Failure)] = &[
     ("reset", Failure::Reset),
     ("refused", Failure::Refused),
     ("unknown", Failure::Unknown),
+    ("garbage", Failure::Garbage),
 ];
 
 /// The list of a step.
@@ -32,7 +33,7 @@ fn callout(cx: &mut Cx, node: &Node) -> Option<Callout> {
     let expect = fields.get("expect").map(|node| expect::message(cx, node, "`expect`", Side::Upstream));
     let reply = match fields.get("reply") {
         Some(node) => reply(cx, node),
-        None => Some((CalloutReply::Reply(request::empty_reply()), Duration::ZERO)),
+        None => Some((CalloutReply::Reply(Reply::default()), Duration::ZERO)),
     };
     let (reply, after) = reply?;
     Some(Callout { span: node.span.clone(), to: to?, expect: wanted(expect)?, reply, after })
@@ -42,15 +43,12 @@ fn reply(cx: &mut Cx, node: &Node) -> Option<(CalloutReply, Duration)> {
     if node.as_text().is_some() {
         // As for `upstream`, a status alone is an answer.
         let status = status(cx, node)?;
-        return Some((CalloutReply::Reply(Reply { status, ..request::empty_reply() }), Duration::ZERO));
+        return Some((CalloutReply::Reply(Reply { status, ..Reply::default() }), Duration::ZERO));
     }
     let fields = cx.fields(node, "`reply`", &REPLY)?;
     let after = fields.get("after").map(|node| cx.duration(node, "`after`"));
-    let reply = match fields.get("fail") {
-        Some(fail) => {
-            request::fails_alone(cx, &fields);
-            cx.one_of(fail, "`fail`", FAILURES).map(CalloutReply::Fail)
-        }
+    let reply = match fields.get("fail").filter(|_| !request::begins(&fields)) {
+        Some(fail) => cx.one_of(fail, "`fail`", FAILURES).map(CalloutReply::Fail),
         None => request::reply(cx, &fields).map(CalloutReply::Reply),
     };
     Some((reply?, wanted(after)?.unwrap_or_default()))

@@ -32,6 +32,8 @@ pub(super) struct Cx<'s> {
     said: HashSet<(usize, String)>,
     /// Where inserting a column failed: what the checks make of the rest of such text is noise.
     broken: BTreeMap<usize, usize>,
+    /// The file is about HTTP/1.1.
+    pub http1: bool,
     /// The names of the chain, for `reconfigure`; `None` if the plugins themselves are wrong.
     pub plugins: Option<Vec<String>>,
     regexes: HashMap<String, Regex>,
@@ -49,6 +51,7 @@ impl<'s> Cx<'s> {
             problems: Vec::new(),
             said: HashSet::new(),
             broken: BTreeMap::new(),
+            http1: true,
             plugins: None,
             regexes: HashMap::new(),
             files: HashMap::new(),

@@ -29,6 +29,7 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
         Some(node) => protocol(cx, node),
         None => Some(Protocol::Http1),
     };
+    cx.http1 = protocol != Some(Protocol::H2);
     let properties = match fields.get("properties") {
         Some(node) => properties(cx, node),
         None => Some(Vec::new()),

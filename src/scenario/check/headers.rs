@@ -19,6 +19,11 @@ type Pairs = Vec<(Bytes, Bytes)>;
 /// The headers under a key; none where it is missing.
 pub(super) fn of(cx: &mut Cx, fields: &Fields, key: &str, part: Part) -> Option<Pairs> {
     let Some(node) = fields.get(key) else { return Some(Vec::new()) };
+    of_node(cx, node, key, part)
+}
+
+/// The headers of a mapping or list.
+pub(super) fn of_node(cx: &mut Cx, node: &Node, key: &str, part: Part) -> Option<Pairs> {
     let mut pairs = Vec::new();
     let fine = match &node.value {
         Value::Map(entries) => mapping(cx, entries, part, &mut pairs),

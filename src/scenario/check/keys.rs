@@ -34,7 +34,17 @@ pub(super) static FILE: Place = Place {
 
 pub(super) static PLUGIN: Place = Place {
     name: "a plugin",
-    keys: &["file", "name", "root_id", "config", "vm_config", "priority", "http_request_phase", "env"],
+    keys: &[
+        "file",
+        "name",
+        "root_id",
+        "config",
+        "vm_config",
+        "priority",
+        "http_request_phase",
+        "allow_on_headers_stop_iteration",
+        "env",
+    ],
     later: &[],
     near: &[&FILE],
 };
@@ -83,7 +93,7 @@ pub(super) const STEP_KINDS: &[&str] = &["request", "connect", "advance", "recon
 
 pub(super) static REQUEST: Place = Place {
     name: "`request`",
-    keys: &["send", "headers", "body", "trailers"],
+    keys: &["send", "headers", "body", "trailers", "metadata", "abort"],
     later: &[],
     near: &[&STEP, &CASE, &BODY, &EXPECT],
 };
@@ -109,7 +119,7 @@ pub(super) static RECONFIGURE: Place =
 
 pub(super) static UPSTREAM: Place = Place {
     name: "`upstream`",
-    keys: &["status", "headers", "body", "trailers", "fail"],
+    keys: &["status", "headers", "body", "trailers", "metadata", "early", "fail"],
     later: &[],
     near: &[&REPLY, &STEP, &EXPECT],
 };

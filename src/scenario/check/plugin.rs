@@ -73,6 +73,7 @@ fn plugin(cx: &mut Cx, node: &Node) -> Option<PluginSpec> {
             vm_config: Bytes::new(),
             priority: None,
             http_request_phase: None,
+            allow_on_headers_stop_iteration: false,
             env: Vec::new(),
         });
     }
@@ -85,6 +86,8 @@ fn plugin(cx: &mut Cx, node: &Node) -> Option<PluginSpec> {
     let vm_config = fields.get("vm_config").map(|node| config(cx, node, "`vm_config`"));
     let priority = fields.get("priority").map(|node| cx.number(node, "`priority`", "a whole number"));
     let phase = fields.get("http_request_phase").map(|node| cx.one_of(node, "`http_request_phase`", PHASES));
+    let holds_headers =
+        fields.get("allow_on_headers_stop_iteration").map(|node| cx.flag(node, "`allow_on_headers_stop_iteration`"));
     let env = match fields.get("env") {
         Some(node) => env(cx, node),
         None => Some(Vec::new()),
@@ -99,6 +102,7 @@ fn plugin(cx: &mut Cx, node: &Node) -> Option<PluginSpec> {
         vm_config: wanted(vm_config)?.unwrap_or_default(),
         priority: wanted(priority)?,
         http_request_phase: wanted(phase)?,
+        allow_on_headers_stop_iteration: wanted(holds_headers)?.unwrap_or(false),
         env: env?,
     })
 }

@@ -7,22 +7,33 @@ use super::keys::{REQUEST, UPSTREAM};
 use super::read::Fields;
 use super::{body, callout};
 use crate::diagnostic::Diagnostic;
-use crate::scenario::model::{Failure, Reply, Request, Upstream};
+use crate::scenario::model::{Abort, Failure, Reply, Request, Upstream};
 use crate::scenario::yaml::{Node, Value};
 use bytes::Bytes;
 
-const FAILURES: &[(&str, Failure)] =
-    &[("reset", Failure::Reset), ("timeout", Failure::Timeout), ("refused", Failure::Refused)];
+const FAILURES: &[(&str, Failure)] = &[
+    ("reset", Failure::Reset),
+    ("timeout", Failure::Timeout),
+    ("refused", Failure::Refused),
+    ("garbage", Failure::Garbage),
+];
+/// How an answer that has begun can fail.
+const BREAKS: &[(&str, Failure)] = &[("reset", Failure::Reset), ("timeout", Failure::Timeout)];
+const ABORTS: &[(&str, Abort)] = &[("request", Abort::Request), ("wait", Abort::Wait), ("response", Abort::Response)];
 const SEND: &str = "it is written `GET http://app.test/path`";
 
 /// A request, and the answer that stands beside it.
 pub(super) fn request(cx: &mut Cx, node: &Node, upstream_node: Option<&Node>) -> Option<Request> {
     let upstream = match upstream_node {
         Some(node) => upstream(cx, node),
-        None => Some(Upstream::Reply(empty_reply())),
+        None => Some(Upstream::Reply(Reply::default())),
     };
-    let (send, headers, body, trailers) = if node.as_text().is_some() {
-        (send(cx, node), Some(Vec::new()), Some(None), Some(Vec::new()))
+    let early = upstream_node.and_then(|node| node.as_map()).and_then(|entries| {
+        let (_, node) = entries.iter().find(|(key, _)| key.text == "early")?;
+        Some(cx.flag(node, "`early`"))
+    });
+    let (send, headers, body, trailers, metadata, abort) = if node.as_text().is_some() {
+        (send(cx, node), Some(Vec::new()), Some(None), Some(Vec::new()), Some(Vec::new()), Some(None))
     } else if node.as_map().is_none() {
         cx.expected(node, "`request`", "`METHOD URL` or a mapping");
         return None;
@@ -31,7 +42,9 @@ pub(super) fn request(cx: &mut Cx, node: &Node, upstream_node: Option<&Node>) ->
         let send = cx.required(&fields, "send", SEND).and_then(|node| send(cx, node));
         let headers = headers::of(cx, &fields, "headers", Part::Request);
         let body = fields.get("body").map(|node| body::body(cx, node));
-        (send, headers, wanted(body), headers::of(cx, &fields, "trailers", Part::Trailers))
+        let abort = wanted(fields.get("abort").map(|node| abort(cx, node, body.is_some())));
+        let metadata = metadata(cx, &fields, body.is_some());
+        (send, headers, wanted(body), headers::of(cx, &fields, "trailers", Part::Trailers), metadata, abort)
     };
     let Target { method, scheme, authority, path } = send?;
     Some(Request {
@@ -42,8 +55,39 @@ pub(super) fn request(cx: &mut Cx, node: &Node, upstream_node: Option<&Node>) ->
         headers: headers?,
         body: body?,
         trailers: trailers?,
+        metadata: metadata?,
+        abort: abort?,
         upstream: upstream?,
+        early: wanted(early)?.unwrap_or(false),
     })
+}
+
+fn abort(cx: &mut Cx, node: &Node, has_body: bool) -> Option<Abort> {
+    let abort = cx.one_of(node, "`abort`", ABORTS)?;
+    if abort == Abort::Request && !has_body {
+        let problem = cx.at(&node.span, "`abort: request` needs a body");
+        cx.push(problem.hint("a request without one ends with its head; `abort: wait` goes away after that"));
+        return None;
+    }
+    Some(abort)
+}
+
+/// A map for each METADATA frame. They stand between the head and the rest of a message, so there has to be a rest.
+fn metadata(cx: &mut Cx, fields: &Fields, has_body: bool) -> Option<Vec<Vec<(Bytes, Bytes)>>> {
+    let Some((key, node)) = fields.entry("metadata") else { return Some(Vec::new()) };
+    if cx.http1 {
+        let problem = cx.at(&key.span, "`metadata` is of HTTP/2");
+        cx.push(problem.hint("write `protocol: h2` at the top of the file"));
+        return None;
+    }
+    if !has_body {
+        cx.push(cx.at(&key.span, "`metadata` needs a body").hint("frames can't follow the end of a message"));
+        return None;
+    }
+    let items = cx.items(node, "`metadata`")?;
+    let frames: Vec<_> =
+        items.iter().filter_map(|item| headers::of_node(cx, item, "metadata", Part::Trailers)).collect();
+    (frames.len() == items.len()).then_some(frames)
 }
 
 /// What a `METHOD URL` says.
@@ -151,21 +195,13 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     }
 }
 
-/// The answer where nothing is written.
-pub(super) fn empty_reply() -> Reply {
-    Reply { status: 200, headers: Vec::new(), body: None, trailers: Vec::new() }
-}
-
 fn upstream(cx: &mut Cx, node: &Node) -> Option<Upstream> {
     match &node.value {
         Value::Text(text) if text.text == "never" => Some(Upstream::Never(node.span.clone())),
         Value::Map(_) => {
             let fields = cx.fields(node, "`upstream`", &UPSTREAM)?;
-            match fields.get("fail") {
-                Some(fail) => {
-                    fails_alone(cx, &fields);
-                    cx.one_of(fail, "`fail`", FAILURES).map(Upstream::Fail)
-                }
+            match fields.get("fail").filter(|_| !begins(&fields)) {
+                Some(fail) => cx.one_of(fail, "`fail`", FAILURES).map(Upstream::Fail),
                 None => reply(cx, &fields).map(Upstream::Reply),
             }
         }
@@ -176,17 +212,14 @@ fn upstream(cx: &mut Cx, node: &Node) -> Option<Upstream> {
             None
         }
         Value::Nothing | Value::Null | Value::Text(_) | Value::List(_) => {
-            callout::status(cx, node).map(|status| Upstream::Reply(Reply { status, ..empty_reply() }))
+            callout::status(cx, node).map(|status| Upstream::Reply(Reply { status, ..Reply::default() }))
         }
     }
 }
 
-/// Says of every key of an answer that it can't stand beside `fail`.
-pub(super) fn fails_alone(cx: &mut Cx, fields: &Fields) {
-    for (key, _) in fields.present(&["status", "headers", "body", "trailers"]) {
-        let problem = cx.at(&key.span, format!("`{}` stands beside `fail`", key.text));
-        cx.push(problem.label("an origin that fails gives no answer"));
-    }
+/// Whether there is an answer beside `fail`, which then breaks off.
+pub(super) fn begins(fields: &Fields) -> bool {
+    !fields.present(&["status", "headers", "body", "trailers"]).is_empty()
 }
 
 /// The keys of an answer.
@@ -195,7 +228,26 @@ pub(super) fn reply(cx: &mut Cx, fields: &Fields) -> Option<Reply> {
     let headers = headers::of(cx, fields, "headers", Part::Response);
     let body = fields.get("body").map(|node| body::body(cx, node));
     let trailers = headers::of(cx, fields, "trailers", Part::Trailers);
-    Some(Reply { status: wanted(status)?.unwrap_or(200), headers: headers?, body: wanted(body)?, trailers: trailers? })
+    let metadata = metadata(cx, fields, body.is_some());
+    let fail = fields.get("fail").map(|node| breaks(cx, node, fields));
+    Some(Reply {
+        status: wanted(status)?.unwrap_or(200),
+        headers: headers?,
+        body: wanted(body)?,
+        trailers: trailers?,
+        metadata: metadata?,
+        fail: wanted(fail)?,
+    })
+}
+
+fn breaks(cx: &mut Cx, node: &Node, fields: &Fields) -> Option<Failure> {
+    let failure = cx.one_of(node, "`fail` of an answer that has begun", BREAKS)?;
+    if let Some((key, _)) = fields.entry("trailers") {
+        let problem = cx.at(&key.span, "`trailers` of an answer that breaks off");
+        cx.push(problem.label("never come").also(node.span.clone(), "it ends here"));
+        return None;
+    }
+    Some(failure)
 }
 
 #[cfg(test)]

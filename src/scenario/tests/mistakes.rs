@@ -208,7 +208,14 @@ fn requests() {
         ("nevr", "can't be `nevr`", "`never`"),
         ("{ fail: broken }", "can't be `broken`", "`reset`"),
         ("{ fail: unknown }", "can't be `unknown`", "`refused`"),
-        ("{ fail: reset, status: 200 }", "beside `fail`", "gives no answer"),
+        (
+            "{ fail: refused, status: 200 }",
+            "`fail` of an answer that has begun can't be `refused`",
+            "`reset` and `timeout`",
+        ),
+        ("{ fail: reset, trailers: { a: b } }", "`trailers` of an answer that breaks off", "never come"),
+        ("{ early: yes }", "`early` can't be `yes`", "`true` and `false`"),
+        ("{ metadata: [ { a: b } ] }", "`metadata` is of HTTP/2", "`protocol: h2`"),
         ("{ after: 5s }", "unknown key `after`", "a key of `reply`"),
         ("[]", "found a list", ""),
     ] {
@@ -423,6 +430,29 @@ fn connections() {
     case("connect: [], upstream: { fail: reset }", "`fail` can't be `reset`", "`refused`");
     case("connect: [], upstream: { status: 200 }", "unknown key `status`", "`status` is a key of `upstream`");
     case("advance: 5s, upstream: 200", "`upstream` without `request` or `connect`", "");
+}
+
+#[test]
+fn clients_that_go_away() {
+    request("abort: now", "`abort` can't be `now`", "`request`, `wait` and `response`");
+    request("abort: request", "`abort: request` needs a body", "`abort: wait`");
+    request("abort: true", "`abort` can't be `true`", "`request`, `wait` and `response`");
+}
+
+#[test]
+fn metadata_frames() {
+    let h2 = |text: &str, title, help| {
+        in_file(&format!("plugin: plugin.wasm\nprotocol: h2\ncases:\n- {{ name: a, {text} }}\n"), &[(4, title, help)]);
+    };
+    request("body: a, metadata: [ { a: b } ]", "`metadata` is of HTTP/2", "`protocol: h2`");
+    h2("request: { send: PUT http://a/, metadata: [ { a: b } ] }", "`metadata` needs a body", "the end of a message");
+    h2("request: { send: PUT http://a/, body: a, metadata: { a: b } }", "`metadata`: expected a list", "list");
+    h2("request: { send: PUT http://a/, body: a, metadata: [ a ] }", "`metadata`: expected a mapping", "mapping");
+    h2(
+        "request: GET http://a/, upstream: { metadata: [ { a: b } ] }",
+        "`metadata` needs a body",
+        "the end of a message",
+    );
 }
 
 #[test]
