@@ -54,6 +54,7 @@ fn host(engine: &Engine, path: &std::path::Path) -> anyhow::Result<Host> {
         root_id: String::new(),
         config: Bytes::new(),
         vm_config: Bytes::new(),
+        holds_only_headers: false,
         environment: vec![],
     })?;
     Ok(host)

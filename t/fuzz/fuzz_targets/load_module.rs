@@ -32,6 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         root_id: String::new(),
         config: Bytes::from_static(b"a configuration"),
         vm_config: Bytes::from_static(b"another"),
+        holds_only_headers: false,
         environment: vec![],
     };
     if host.add_plugin(config).is_err() {
