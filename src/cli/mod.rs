@@ -10,6 +10,7 @@ pub mod review;
 pub mod run;
 mod select;
 
+use crate::runner::RunError;
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -60,6 +61,10 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code.into(),
         Err(error) if is_broken_pipe(&error) => exit::PASSED.into(),
+        Err(error) if error.downcast_ref::<RunError>().is_some_and(|error| matches!(error, RunError::Envoy(_))) => {
+            eprintln!("error: {error}");
+            exit::NOT_STARTED.into()
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             exit::INVALID_INPUT.into()

@@ -102,7 +102,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
             RunEvent::Started { cases, .. } => bar.set_length(*cases as u64),
             RunEvent::Progress { done } => bar.set_position(*done as u64),
             RunEvent::Finished(_) => bar.finish_and_clear(),
-            RunEvent::Case(_) => {}
+            RunEvent::Case(_) | RunEvent::Warning(_) => {}
         }
         if args.coverage.is_some()
             && let Err(error) = coverage.event(event)
@@ -118,7 +118,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
             }
         }
     };
-    let summary = runner::run(&scenarios, &plugins, &options, &mut on_event)?;
+    let ran = runner::run(&scenarios, &plugins, &options, &mut on_event);
+    bar.finish_and_clear();
+    let summary = ran?;
     if let Some(error) = failed {
         return Err(error.into());
     }
@@ -135,7 +137,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<u8> {
     Ok(match summary {
         s if s.not_started > 0 => exit::NOT_STARTED,
         s if s.failed > 0 => exit::FAILED,
-        s if s.passed + s.skipped == 0 => exit::NOTHING_SELECTED,
+        s if s.passed + s.skipped + s.unseen == 0 => exit::NOTHING_SELECTED,
         _ => exit::PASSED,
     })
 }

@@ -13,20 +13,22 @@ struct Sums {
     cases: usize,
     passed: usize,
     differing: usize,
+    unseen: usize,
 }
 
-const COLUMNS: &[&str] = &["cases", "passed", "differing"];
+const COLUMNS: &[&str] = &["cases", "passed", "differing", "unseen"];
 
 impl Sums {
     fn add(&mut self, other: Self) {
         self.cases += other.cases;
         self.passed += other.passed;
         self.differing += other.differing;
+        self.unseen += other.unseen;
     }
 
     /// In the order of [`COLUMNS`].
-    fn values(self) -> [usize; 3] {
-        [self.cases, self.passed, self.differing]
+    fn values(self) -> [usize; 4] {
+        [self.cases, self.passed, self.differing, self.unseen]
     }
 }
 
@@ -65,6 +67,7 @@ impl Conformance {
         match result.status {
             CaseStatus::Skipped(_) => return,
             CaseStatus::Passed => sums.passed += 1,
+            CaseStatus::Unseen => sums.unseen += 1,
             CaseStatus::Failed | CaseStatus::NotStarted => {
                 sums.differing += 1;
                 let title = |failure: &crate::expect::Failure| clipped(&failure.title, 200);

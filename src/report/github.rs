@@ -51,7 +51,7 @@ impl<W: Write> GitHub<W> {
             }
         }
         match case.status {
-            CaseStatus::Passed | CaseStatus::Skipped(_) => return Ok(()),
+            CaseStatus::Passed | CaseStatus::Skipped(_) | CaseStatus::Unseen => return Ok(()),
             CaseStatus::Failed | CaseStatus::NotStarted => {}
         }
         for failure in &case.failures {
@@ -80,6 +80,9 @@ impl<W: Write> Reporter for GitHub<W> {
         match event {
             RunEvent::Case(case) => self.case(case),
             RunEvent::Finished(_) => self.finished(),
+            RunEvent::Warning(text) => {
+                writeln!(self.out, "::warning ::{}", data(text))
+            }
             RunEvent::Started { .. } | RunEvent::Progress { .. } => Ok(()),
         }
     }

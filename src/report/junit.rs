@@ -4,7 +4,7 @@ use super::backtrace::Backtraces;
 use super::details::{Drawing, headline, render};
 use super::paint::Paint;
 use super::slice::logs;
-use super::{name, path};
+use super::{name, path, unseen};
 use crate::runner::{CaseResult, CaseStatus, Reporter, RunEvent};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite, XmlString};
 use std::io::{self, Write};
@@ -48,6 +48,11 @@ impl<W: Write> Junit<W> {
                 status.set_message(legal(reason));
                 status
             }
+            CaseStatus::Unseen => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(legal(&format!("unseen: {}", unseen(case))));
+                status
+            }
             CaseStatus::Failed => self.failed(case, NonSuccessKind::Failure),
             CaseStatus::NotStarted => self.failed(case, NonSuccessKind::Error),
         };
@@ -87,7 +92,7 @@ impl<W: Write> Reporter for Junit<W> {
                 report.serialize(&mut self.out).map_err(io::Error::other)?;
                 self.out.flush()?;
             }
-            RunEvent::Started { .. } | RunEvent::Progress { .. } => {}
+            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Warning(_) => {}
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ impl Reporter for ToFile {
             RunEvent::Finished(_) => write(&self.path, self.form.written()).map_err(|error| {
                 io::Error::new(error.kind(), format!("can't write the report {}: {error}", self.path.display()))
             }),
-            RunEvent::Started { .. } | RunEvent::Case(_) | RunEvent::Progress { .. } => Ok(()),
+            RunEvent::Started { .. } | RunEvent::Case(_) | RunEvent::Progress { .. } | RunEvent::Warning(_) => Ok(()),
         }
     }
 }
@@ -141,6 +141,15 @@ fn name(case: &CaseResult) -> String {
 /// File and name: how people find a case.
 fn label(case: &CaseResult) -> String {
     format!("{}: {}", path(case), name(case))
+}
+
+/// What could not be judged, each with the reason.
+fn unseen(case: &CaseResult) -> String {
+    let all: Vec<String> = case.unseen.iter().map(|one| format!("{}: {}", one.what, one.why)).collect();
+    match all.is_empty() {
+        true => "nothing is expected in words".to_owned(),
+        false => clipped(&all.join("; "), 400),
+    }
 }
 
 /// A duration that fits into six columns.

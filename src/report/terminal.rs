@@ -5,7 +5,7 @@ use super::details::{self, Drawing, accept, review_name};
 use super::findings::{self, Findings};
 use super::paint::{Paint, wrapped};
 use super::slice::{logs, whole};
-use super::{count, duration, label};
+use super::{count, duration, label, unseen};
 use crate::runner::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary};
 use crate::trace::show::{clipped, escaped};
 use std::io::{self, Write};
@@ -63,7 +63,7 @@ impl<W: Write> Terminal<W> {
     fn case(&mut self, case: &CaseResult) -> io::Result<()> {
         let failed = match case.status {
             CaseStatus::Failed | CaseStatus::NotStarted => true,
-            CaseStatus::Passed | CaseStatus::Skipped(_) => false,
+            CaseStatus::Passed | CaseStatus::Skipped(_) | CaseStatus::Unseen => false,
         };
         if failed || self.options.trace || self.options.verbosity > Verbosity::Quiet {
             self.out.write_all(self.line(case).as_bytes())?;
@@ -115,9 +115,13 @@ impl<W: Write> Terminal<W> {
         };
         let took = format!("[{:>6}]", duration(case.duration));
         let (word, took, note) = match &case.status {
+            CaseStatus::Passed if !case.unseen.is_empty() => {
+                (self.paint.green("PASS"), took, note(&format!("unseen: {}", unseen(case))))
+            }
             CaseStatus::Passed => (self.paint.green("PASS"), took, snapshot),
             CaseStatus::Failed => (self.paint.red("FAIL"), took, snapshot),
             CaseStatus::NotStarted => (self.paint.red("ERROR"), format!("[{:>5}]", duration(case.duration)), snapshot),
+            CaseStatus::Unseen => (self.paint.yellow("UNSEEN"), format!("[{:>4}]", duration(case.duration)), note(&unseen(case))),
             CaseStatus::Skipped(reason) => {
                 (self.paint.yellow("SKIP"), "[      ]".to_owned(), note(&clipped(reason, 200)))
             }
@@ -154,7 +158,7 @@ impl<W: Write> Terminal<W> {
     }
 
     fn summary(&self, summary: &Summary) -> String {
-        let Summary { passed, failed, not_started, skipped, pending, duration: took } = *summary;
+        let Summary { passed, failed, not_started, skipped, unseen, pending, duration: took } = *summary;
         let paint = self.paint;
         let mut parts = vec![paint.green(format_args!("{passed} passed"))];
         if failed > 0 {
@@ -166,11 +170,14 @@ impl<W: Write> Terminal<W> {
         if skipped > 0 {
             parts.push(paint.yellow(format_args!("{skipped} skipped")));
         }
+        if unseen > 0 {
+            parts.push(paint.yellow(format_args!("{unseen} unseen")));
+        }
         let waiting = match pending {
             0 => String::new(),
             pending => format!("; {} to review (pwtest review)", count(pending, "snapshot", "snapshots")),
         };
-        let run = count(passed + failed + not_started, "case", "cases");
+        let run = count(passed + failed + not_started + unseen, "case", "cases");
         format!("{} [{:>6}] {run}: {}{waiting}\n", paint.bold("Summary"), duration(took), parts.join(", "))
     }
 }
@@ -184,6 +191,9 @@ impl<W: Write> Reporter for Terminal<W> {
             }
             RunEvent::Case(case) => self.case(case),
             RunEvent::Finished(summary) => self.finished(summary),
+            RunEvent::Warning(text) => {
+                writeln!(self.out, "{} {}", self.paint.yellow("warning:"), escaped(text))
+            }
             RunEvent::Started { .. } | RunEvent::Progress { .. } => Ok(()),
         }
     }

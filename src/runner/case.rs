@@ -22,6 +22,7 @@ use crate::trace::views::{self, SeenMessage};
 use crate::trace::{Event, Peer, Recording};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +38,17 @@ pub struct Job<'a> {
     pub host: Option<String>,
     /// Where its snapshots lie.
     pub store: &'a Store,
+    /// The binary that is to run it, where it is a real host and no profile.
+    pub real: Option<PathBuf>,
+}
+
+impl Job<'_> {
+    /// The same case of the same file, to be judged in another form.
+    #[cfg(all(feature = "proxy", unix))]
+    pub(super) fn with_case(&self, case: Case) -> Job<'_> {
+        let Self { scenario, profile, store, .. } = *self;
+        Job { scenario, case: Cow::Owned(case), profile, host: self.host.clone(), store, real: self.real.clone() }
+    }
 }
 
 /// What a run of one variant gave.
@@ -44,12 +56,13 @@ struct Run {
     events: Vec<Event>,
     failures: Vec<Failure>,
     started: bool,
+    #[cfg_attr(not(all(feature = "proxy", unix)), expect(dead_code, reason = "only a real host asks"))]
+    steps: Vec<StepRun>,
 }
 
-/// Runs a case to its verdict.
-pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> CaseResult {
-    let begun = Instant::now();
-    let mut result = CaseResult {
+/// The result of a case that nobody has run yet.
+pub(super) fn empty_result(job: &Job<'_>) -> CaseResult {
+    CaseResult {
         source: job.scenario.source.clone(),
         span: job.case.span.clone(),
         name: job.case.name.clone(),
@@ -64,7 +77,14 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
         plugins: job.scenario.plugins.iter().map(|p| p.name.clone()).collect(),
         modules: Vec::new(),
         variant: String::new(),
-    };
+        unseen: Vec::new(),
+    }
+}
+
+/// Runs a case to its verdict.
+pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> CaseResult {
+    let begun = Instant::now();
+    let mut result = empty_result(job);
     if let Some(reason) = &job.case.skip {
         result.status = CaseStatus::Skipped(reason.clone());
         return result;
@@ -146,6 +166,19 @@ fn expects_anything(case: &Case) -> bool {
     case.expect.is_some() || case.steps.iter().any(|step| step.expect.is_some())
 }
 
+/// What a case does in memory, for somebody who is about to do the same with a real host.
+#[cfg(all(feature = "proxy", unix))]
+pub(super) fn rehearse(job: &Job<'_>, plugins: &Plugins) -> super::envoy::Rehearsal {
+    let empty = super::envoy::Rehearsal { events: Vec::new(), steps: Vec::new(), started: false, refused: Vec::new() };
+    match load(job, plugins) {
+        Ok(modules) => {
+            let run = drive(job, &modules, None);
+            super::envoy::Rehearsal { events: run.events, steps: run.steps, started: run.started, ..empty }
+        }
+        Err(refused) => super::envoy::Rehearsal { refused, ..empty },
+    }
+}
+
 /// Runs one variant and judges it.
 fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>) -> Run {
     let (scenario, case) = (job.scenario, &*job.case);
@@ -169,11 +202,11 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
     if let Err(error) = driver.start(configs.collect()) {
         let events = driver.into_events();
         let failures = judge_start(job, &error, &events);
-        return Run { events, failures, started: false };
+        return Run { events, failures, started: false, steps: Vec::new() };
     }
     let (steps, events) = driver.run();
     let failures = judge(job, &steps, &events);
-    Run { events, failures, started: true }
+    Run { events, failures, started: true, steps }
 }
 
 /// A start that failed is a failure, unless the scenario expects it; then only what it expects is judged.
@@ -208,7 +241,7 @@ fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Failure>, CaseStatus) {
     (failures, status)
 }
 
-fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {
+pub(super) fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {
     let plugins = names(job.scenario);
     let mut failures = Vec::new();
     let trap_expected = job.case.expect.as_ref().is_some_and(Expect::expects_trap);

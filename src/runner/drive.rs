@@ -330,7 +330,8 @@ impl<'a> Driver<'a> {
     }
 }
 
-fn label(step: &Step, scenario: &Scenario) -> String {
+/// What a step does, in words.
+pub fn label(step: &Step, scenario: &Scenario) -> String {
     match &step.kind {
         StepKind::Request(request) => {
             let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();

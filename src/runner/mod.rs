@@ -5,13 +5,19 @@
 
 mod case;
 mod drive;
+#[cfg(all(feature = "proxy", unix))]
+mod envoy;
+#[cfg(not(all(feature = "proxy", unix)))]
+#[path = "envoy/absent.rs"]
+mod envoy;
 mod message;
 mod plugins;
 mod result;
 mod verdict;
 
 pub use plugins::Plugins;
-pub use result::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary};
+pub use envoy::EnvoyError;
+pub use result::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary, Unseen};
 
 use crate::expect::Failure;
 use crate::host::plugin::PluginError;
@@ -20,6 +26,7 @@ use crate::scenario::{PluginSpec, Scenario};
 use crate::snapshot::{Mode, Store};
 use case::Job;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -58,6 +65,17 @@ impl Deny {
 #[error("the host `{0}` is not available in this version; there is {known}", known = known_hosts())]
 pub struct UnknownHost(pub String);
 
+/// Why nothing, or not everything, was run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// There is no such host.
+    #[error(transparent)]
+    UnknownHost(#[from] UnknownHost),
+    /// The real Envoy could not be used.
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
+}
+
 fn known_hosts() -> String {
     profile::ALL.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(", ")
 }
@@ -68,7 +86,7 @@ pub fn run(
     plugins: &Plugins,
     options: &RunOptions,
     on_event: &mut dyn FnMut(&RunEvent<'_>),
-) -> Result<Summary, UnknownHost> {
+) -> Result<Summary, RunError> {
     let begun = Instant::now();
     // All stores before the first check: a check may make a folder that a later store would take for its own.
     let stores: Vec<Store> = scenarios
@@ -78,7 +96,7 @@ pub fn run(
     let jobs = plan(scenarios, &stores, options)?;
     on_event(&RunEvent::Started { cases: jobs.len(), files: scenarios.len() });
     let mut summary = Summary::default();
-    execute(&jobs, plugins, options, on_event, &mut summary);
+    execute(&jobs, plugins, options, on_event, &mut summary)?;
     summary.duration = begun.elapsed();
     on_event(&RunEvent::Finished(summary));
     Ok(summary)
@@ -98,10 +116,14 @@ fn plan<'a>(scenarios: &'a [Scenario], stores: &'a [Store], options: &RunOptions
             let own: Vec<String> = scenario.hosts_of(case).iter().map(|h| h.value.clone()).collect();
             let hosts = if options.hosts.is_empty() { &own } else { &options.hosts };
             for host in hosts {
-                let profile = find_profile(host)?;
+                let real = envoy::path_of(host);
+                let profile = match real {
+                    Some(_) => &profile::ENVOY,
+                    None => find_profile(host)?,
+                };
                 let several = own.len() > 1 || hosts.len() > 1;
                 let case = case.under(host);
-                jobs.push(Job { scenario, case, profile, host: several.then(|| host.clone()), store });
+                jobs.push(Job { scenario, case, profile, host: several.then(|| host.clone()), store, real });
             }
         }
     }
@@ -118,15 +140,54 @@ fn execute(
     options: &RunOptions,
     on_event: &mut dyn FnMut(&RunEvent<'_>),
     summary: &mut Summary,
-) {
+) -> Result<(), EnvoyError> {
+    let mut show = InOrder { waiting: BTreeMap::new(), shown: 0, done: 0, on_event, summary };
+    let mut real: BTreeMap<&PathBuf, Vec<(usize, &Job<'_>)>> = BTreeMap::new();
+    let mut imitated = Vec::new();
+    for (at, job) in jobs.iter().enumerate() {
+        match &job.real {
+            Some(path) => real.entry(path).or_default().push((at, job)),
+            None => imitated.push((at, job)),
+        }
+    }
+    in_memory(&imitated, plugins, options, &mut show);
+    for (path, jobs) in real {
+        let warning = envoy::run(path, &jobs, plugins, options, &mut |at, result| show.take(at, result))?;
+        if let Some(warning) = warning {
+            (show.on_event)(&RunEvent::Warning(&warning));
+        }
+    }
+    Ok(())
+}
+
+/// Results come in any order and are shown in the order of the files.
+struct InOrder<'a> {
+    waiting: BTreeMap<usize, CaseResult>,
+    shown: usize,
+    done: usize,
+    on_event: &'a mut dyn FnMut(&RunEvent<'_>),
+    summary: &'a mut Summary,
+}
+
+impl InOrder<'_> {
+    fn take(&mut self, at: usize, result: CaseResult) {
+        self.done += 1;
+        (self.on_event)(&RunEvent::Progress { done: self.done });
+        self.waiting.insert(at, result);
+        while let Some(result) = self.waiting.remove(&self.shown) {
+            count(self.summary, &result);
+            (self.on_event)(&RunEvent::Case(&result));
+            self.shown += 1;
+        }
+    }
+}
+
+fn in_memory(jobs: &[(usize, &Job<'_>)], plugins: &Plugins, options: &RunOptions, show: &mut InOrder<'_>) {
     let threads = options.jobs.clamp(1, jobs.len().max(1));
     if threads == 1 {
         // A second thread that only waits for the first costs a tenth: wake-ups, and TLB flushes on its core.
-        for (at, job) in jobs.iter().enumerate() {
-            let result = case::run(job, plugins, options.mode, &options.deny);
-            on_event(&RunEvent::Progress { done: at + 1 });
-            count(summary, &result);
-            on_event(&RunEvent::Case(&result));
+        for (at, job) in jobs {
+            show.take(*at, case::run(job, plugins, options.mode, &options.deny));
         }
         return;
     }
@@ -138,27 +199,17 @@ fn execute(
             let (sender, next) = (sender.clone(), &next);
             scope.spawn(move || {
                 loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(at) else { return };
+                    let Some((at, job)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
                     let result = case::run(job, plugins, options.mode, &options.deny);
-                    if sender.send((at, result)).is_err() {
+                    if sender.send((*at, result)).is_err() {
                         return;
                     }
                 }
             });
         }
         drop(sender);
-        let mut waiting = BTreeMap::new();
-        let (mut shown, mut done) = (0, 0);
         for (at, result) in results {
-            done += 1;
-            on_event(&RunEvent::Progress { done });
-            waiting.insert(at, result);
-            while let Some(result) = waiting.remove(&shown) {
-                count(summary, &result);
-                on_event(&RunEvent::Case(&result));
-                shown += 1;
-            }
+            show.take(at, result);
         }
     });
 }
@@ -169,6 +220,7 @@ fn count(summary: &mut Summary, result: &CaseResult) {
         CaseStatus::Failed => summary.failed += 1,
         CaseStatus::NotStarted => summary.not_started += 1,
         CaseStatus::Skipped(_) => summary.skipped += 1,
+        CaseStatus::Unseen => summary.unseen += 1,
     }
     if let SnapshotResult::New { pending: Some(_), .. } | SnapshotResult::Differs { pending: Some(_), .. } =
         &result.snapshot

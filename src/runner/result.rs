@@ -39,6 +39,19 @@ pub struct CaseResult {
     pub modules: Vec<Arc<Vec<u8>>>,
     /// Which way of cutting the body is reported, in words; empty where there is one.
     pub variant: String,
+    /// What could not be judged, on a host that is looked at from outside.
+    pub unseen: Vec<Unseen>,
+}
+
+/// An expectation that nobody outside could judge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// What was expected: `properties.a`, or `case` for all of it.
+    pub what: String,
+    /// Why it can't be seen.
+    pub why: String,
+    /// Where the scenario says so.
+    pub span: Option<Range<usize>>,
 }
 
 /// How a case ended.
@@ -52,6 +65,8 @@ pub enum CaseStatus {
     NotStarted,
     /// Not run; the scenario's reason.
     Skipped(String),
+    /// Nothing that is expected could be judged from outside.
+    Unseen,
 }
 
 /// What became of a snapshot.
@@ -97,6 +112,8 @@ pub struct Summary {
     pub not_started: usize,
     /// Cases that were not run.
     pub skipped: usize,
+    /// Cases of which nothing could be judged.
+    pub unseen: usize,
     /// Snapshots that wait for a review.
     pub pending: usize,
     /// The time from first to last.
@@ -120,6 +137,8 @@ pub enum RunEvent<'a> {
         /// Cases done so far.
         done: usize,
     },
+    /// Something about the run that the user should know.
+    Warning(&'a str),
     /// The run is over.
     Finished(Summary),
 }

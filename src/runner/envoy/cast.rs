@@ -1,0 +1,318 @@
+//! What has to be known of a case before it is played on a real Envoy: the case is run in memory first, and its trace
+//! says which servers it needs, how long to wait for what, and whether it can share a process with others.
+
+use super::config::Origin;
+use crate::expect::Failure;
+use crate::message::{Headers, Part};
+use crate::runner::case::Job;
+use crate::runner::drive::StepRun;
+use crate::runner::message;
+use crate::scenario::{CalloutReply, Cut, Failure as Fault, Protocol, Reply, Request, StepKind, TrapVm, Upstream};
+use crate::trace::views::{self, SeenMessage};
+use crate::trace::{Effect, Entry, Event, HostcallResult, Peer, TrapKind, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A run in memory.
+pub struct Rehearsal {
+    /// Its trace.
+    pub events: Vec<Event>,
+    /// Its steps.
+    pub steps: Vec<StepRun>,
+    /// Every plugin started.
+    pub started: bool,
+    /// Why a plugin was not even loaded.
+    pub refused: Vec<Failure>,
+}
+
+/// How a name that plugins call is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// By a server of ours.
+    By {
+        /// Over HTTP/2.
+        http2: bool,
+    },
+    /// Nobody listens.
+    Refused,
+    /// Envoy does not know it.
+    Unknown,
+}
+
+/// A case that is ready to be played.
+pub struct Cast<'a> {
+    /// Its place among all jobs.
+    pub at: usize,
+    /// The case.
+    pub job: &'a Job<'a>,
+    /// Its run in memory.
+    pub rehearsal: Rehearsal,
+    /// The modules' bytes, by plugin.
+    pub modules: Vec<Vec<u8>>,
+    /// The way to the origin, for each step.
+    pub origins: Vec<Origin>,
+    /// The upstreams that it calls.
+    pub upstreams: BTreeMap<String, Served>,
+    /// It touches what a process has once.
+    pub alone: bool,
+    /// A plugin has a timer, so real time matters.
+    pub ticks: bool,
+    /// Milliseconds until Envoy gives up on the origin.
+    pub route_timeout_ms: u64,
+}
+
+/// More real time than this nobody waits for.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// Looks at a rehearsal; says why the case can't be decided on a real Envoy, if it can't.
+pub fn cast<'a>(
+    at: usize,
+    job: &'a Job<'a>,
+    rehearsal: Rehearsal,
+    modules: Vec<Vec<u8>>,
+) -> Result<Cast<'a>, &'static str> {
+    let events = &rehearsal.events;
+    let ticks = effects(events).any(|effect| matches!(effect, Effect::TickPeriod { milliseconds: 1.. }));
+    undecidable(job, events, ticks)?;
+    let mut upstreams: BTreeMap<String, Served> = BTreeMap::new();
+    for callout in job.case.steps.iter().flat_map(|step| &step.callouts) {
+        let served = served(&callout.reply, &callout.to.value, events);
+        let old = upstreams.entry(callout.to.value.clone()).or_insert(served);
+        match (*old, served) {
+            (Served::By { http2: true }, Served::By { http2: false }) => *old = served,
+            (old, new) if old == new || matches!((old, new), (Served::By { .. }, Served::By { .. })) => {}
+            _ => return Err("one upstream can't both exist and not"),
+        }
+    }
+    // A call that nobody plans for is refused.
+    for (_, call) in views::http_calls(events) {
+        let name = String::from_utf8_lossy(&call.upstream).into_owned();
+        upstreams.entry(name).or_insert(Served::By { http2: false });
+    }
+    let origins = job.case.steps.iter().enumerate().map(|(index, step)| match &step.kind {
+        StepKind::Request(request) => origin(job.scenario.protocol, request, index, &rehearsal),
+        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => Origin::Http2,
+    });
+    let origins = origins.collect();
+    let times_out = |step: &crate::scenario::Step| match &step.kind {
+        StepKind::Request(request) => matches!(request.upstream, Upstream::Fail(Fault::Timeout)),
+        _ => false,
+    };
+    let route_timeout_ms = if job.case.steps.iter().any(times_out) { 500 } else { 15_000 };
+    let alone = ticks || alone(job, &rehearsal);
+    Ok(Cast { at, job, modules, origins, upstreams, alone, ticks, route_timeout_ms, rehearsal })
+}
+
+fn effects(events: &[Event]) -> impl Iterator<Item = &Effect> {
+    views::hostcalls(events).flat_map(|record| record.effects.iter())
+}
+
+fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'static str> {
+    let bodies = job.case.steps.iter().filter_map(|step| match &step.kind {
+        StepKind::Request(request) => Some(request),
+        _ => None,
+    });
+    for request in bodies {
+        let reply = match &request.upstream {
+            Upstream::Reply(reply) => reply.body.as_ref(),
+            Upstream::Never(_) | Upstream::Fail(_) => None,
+        };
+        for body in request.body.iter().chain(reply) {
+            if body.end == Some(crate::scenario::End::WithLast) && job.scenario.protocol == Protocol::Http1 {
+                return Err("on HTTP/1.1 Envoy never ends a body with its last chunk");
+            }
+        }
+        if request.scheme != "http" {
+            return Err("the client speaks plain HTTP");
+        }
+    }
+    let mut now = 0;
+    for step in &job.case.steps {
+        if matches!(step.kind, StepKind::Reconfigure { .. }) {
+            return Err("a running Envoy is not given a new configuration");
+        }
+        if let StepKind::Advance(duration) = &step.kind {
+            now += duration.as_millis();
+        }
+    }
+    if ticks && now > LONGEST_WAIT.as_millis() {
+        return Err("a timer would have to be waited for");
+    }
+    if job.scenario.on_trap.vm == Some(TrapVm::Rebuild) {
+        return Err("Envoy rebuilds a VM by the clock only");
+    }
+    if views::traps(events).any(|trap| matches!(trap.kind, TrapKind::OutOfFuel | TrapKind::Limit)) {
+        return Err("the limits of a case are pwtest's");
+    }
+    if job.scenario.limits.memory.is_some() {
+        return Err("the limits of a case are pwtest's");
+    }
+    let given: Vec<&str> = job.scenario.properties.iter().map(|(path, _)| path.value.as_str()).collect();
+    if !given.is_empty() && reads(events).any(|path| given.iter().any(|given| overlaps(given, &path))) {
+        return Err("the scenario gives a property that Envoy knows by itself");
+    }
+    Ok(())
+}
+
+/// The dotted paths of the properties that plugins read.
+fn reads(events: &[Event]) -> impl Iterator<Item = String> {
+    views::hostcalls(events).filter(|record| record.name == "proxy_get_property").filter_map(|record| {
+        record.args.iter().find_map(|(_, value)| match value {
+            Value::Bytes(bytes) => {
+                Some(String::from_utf8_lossy(bytes).replace('\0', ".").trim_end_matches('.').to_owned())
+            }
+            _ => None,
+        })
+    })
+}
+
+fn overlaps(given: &str, path: &str) -> bool {
+    let top = |text: &str| text.split('.').next().map(str::to_owned);
+    top(given) == top(path)
+}
+
+fn served(reply: &CalloutReply, name: &str, events: &[Event]) -> Served {
+    match reply {
+        CalloutReply::Fail(Fault::Unknown) => Served::Unknown,
+        CalloutReply::Fail(Fault::Refused) => Served::Refused,
+        // Reset before an answer reads the same over both; a connection that ends is HTTP/1.1's.
+        CalloutReply::Fail(Fault::Reset) => Served::By { http2: false },
+        CalloutReply::Fail(Fault::Timeout) => Served::By { http2: true },
+        CalloutReply::Reply(reply) => {
+            let tame = views::http_calls(events).filter(|(_, call)| call.upstream == name).all(|(_, call)| {
+                let headers: Headers = call.headers.iter().cloned().collect();
+                is_tame(&headers, &call.body)
+            });
+            Served::By { http2: tame && reply_fits_http2(reply) }
+        }
+    }
+}
+
+/// Whether HTTP/2 carries an answer as the scenario means it: what HTTP/1.1 alone has makes it HTTP/1.1's.
+fn reply_fits_http2(reply: &Reply) -> bool {
+    let parts = message::response(reply, Protocol::Http1, None, false);
+    let Some(Part::Headers { headers, .. }) = parts.first() else { return false };
+    let own = [&b"transfer-encoding"[..], b"connection", b"keep-alive", b"upgrade"];
+    (200..=999).contains(&reply.status)
+        && !headers.iter().any(|(name, _)| own.contains(&&name[..]))
+        && super::server2::map(headers).is_ok()
+        && length_holds(headers, &data(&parts))
+}
+
+fn data(parts: &[Part]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for part in parts {
+        if let Part::Data { bytes, .. } = part {
+            all.extend_from_slice(bytes);
+        }
+    }
+    all
+}
+
+fn length_holds(headers: &Headers, body: &[u8]) -> bool {
+    headers.get(b"content-length").is_none_or(|length| length == body.len().to_string().as_bytes())
+}
+
+/// Whether a strict HTTP/2 implementation takes such a request.
+fn is_tame(headers: &Headers, body: &[u8]) -> bool {
+    let text = |name: &[u8]| headers.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
+    let own = [&b"connection"[..], b"keep-alive", b"proxy-connection", b"upgrade", b"transfer-encoding"];
+    let path = text(b":path").is_some_and(|path| {
+        path.starts_with('/') && path.parse::<http::uri::PathAndQuery>().is_ok_and(|parsed| parsed.as_str() == path)
+    });
+    path && text(b":method").is_some_and(|method| method.parse::<http::Method>().is_ok())
+        && text(b":authority").is_some_and(|authority| authority.parse::<http::uri::Authority>().is_ok())
+        && headers.get(b"te").is_none_or(|te| te == "trailers")
+        && !headers.iter().any(|(name, _)| own.contains(&&name[..]))
+        && headers.iter().filter(|(name, _)| name.starts_with(b":")).count() <= 4
+        && super::server2::map(headers).is_ok()
+        && length_holds(headers, body)
+}
+
+/// Responses without a body go over HTTP/2, for HTTP/1.1 would have to announce that there is none.
+fn origin(protocol: Protocol, request: &Request, index: usize, rehearsal: &Rehearsal) -> Origin {
+    if protocol == Protocol::H2 {
+        return match &request.upstream {
+            Upstream::Fail(Fault::Refused | Fault::Unknown) => Origin::Refused,
+            _ => Origin::Http2,
+        };
+    }
+    let exchange = rehearsal.steps.get(index).and_then(|step| step.exchange);
+    let seen = exchange.map_or_else(SeenMessage::default, |of| views::seen(&rehearsal.events, of, Peer::Upstream));
+    let tame = seen.headers.as_ref().is_none_or(|headers| is_tame(headers, &seen.body) || !seen.complete);
+    let bare = match &request.upstream {
+        Upstream::Fail(Fault::Refused | Fault::Unknown) => return Origin::Refused,
+        Upstream::Fail(_) => false,
+        Upstream::Never(_) => true,
+        Upstream::Reply(reply) => {
+            reply.body.is_none() && !matches!(reply.status, 204 | 304) && request.method != "HEAD" && {
+                let announced = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
+                !announced && reply_fits_http2(&Reply { trailers: Vec::new(), ..reply.clone() })
+            }
+        }
+    };
+    if bare && tame { Origin::Http2 } else { Origin::Http1 }
+}
+
+/// Whether a case touches what a process has only once, or ends the process.
+fn alone(job: &Job<'_>, rehearsal: &Rehearsal) -> bool {
+    let events = &rehearsal.events;
+    if !rehearsal.started || !rehearsal.refused.is_empty() {
+        return true;
+    }
+    let once = |name: &str| {
+        name.contains("shared_") || name.contains("metric") || name.contains("queue") || name.contains("grpc")
+    };
+    let touches = views::hostcalls(events).any(|record| once(record.name));
+    let reads_process = reads(events).any(|path| {
+        let own = ["connection_id", "connection", "plugin_vm_id", "xds", "node", "listener", "upstream"];
+        own.iter().any(|top| path.split('.').next() == Some(*top))
+    });
+    let first_step = events.iter().position(|event| matches!(event, Event::Step(_))).unwrap_or(events.len());
+    let start = events.get(..first_step).unwrap_or_default();
+    let calls_early = views::http_calls(start).next().is_some();
+    let start_functions = start.iter().any(|event| match event {
+        Event::CallbackEntered(entered) => matches!(entered.callback, Entry::Start(_)),
+        _ => false,
+    });
+    let unanswered = views::http_calls(events).count()
+        > events.iter().filter(|event| matches!(event, Event::CallAnswered { .. })).count();
+    // What Envoy 1.40 was seen to die of.
+    let deadly = events.iter().any(|event| match event {
+        Event::Finding(finding) => {
+            matches!(finding.id, "local-response-in-log" | "continue-not-paused" | "double-local-response")
+        }
+        _ => false,
+    });
+    let start_matters = job.case.all_expectations().any(|expect| {
+        let callbacks = expect.actions.iter().map(|actions| actions.callback);
+        callbacks.into_iter().any(|c| c.kind() == crate::abi::CallbackKind::Lifecycle) || expect.load.is_some()
+    });
+    let traps_at_start = views::traps(start).next().is_some();
+    let shuts_down = job.case.steps.iter().any(|step| matches!(step.kind, StepKind::Shutdown));
+    let failed_start = views::hostcalls(start).any(|record| record.result == HostcallResult::None);
+    touches
+        || reads_process
+        || calls_early
+        || start_functions
+        || unanswered
+        || deadly
+        || start_matters
+        || traps_at_start
+        || failed_start
+        || shuts_down
+}
+
+/// Whether the case has bodies that it wants cut in every way.
+pub fn cut_every(job: &Job<'_>) -> bool {
+    job.case.steps.iter().any(|step| match &step.kind {
+        StepKind::Request(request) => {
+            let reply = match &request.upstream {
+                Upstream::Reply(reply) => reply.body.as_ref(),
+                Upstream::Never(_) | Upstream::Fail(_) => None,
+            };
+            request.body.iter().chain(reply).any(|body| body.cut == Some(Cut::Every))
+        }
+        _ => false,
+    })
+}

@@ -1,0 +1,419 @@
+//! Plays one case on a running Envoy: the same steps as in memory, with the real thing in the middle.
+//!
+//! Time is virtual here, too, as far as it can be: answers come in the order of their delays, and nobody waits longer
+//! than the worker needs. Only timers of plugins and timeouts of Envoy take their real time.
+
+use super::cast::{Cast, Served};
+use super::client::{self, Connection};
+use super::config::{Origin, listener_name};
+use super::error::EnvoyError;
+use super::process::Envoy;
+use super::stage::{Answer, Flight, Stage};
+use super::tracer::{Speaker, Tracer};
+use crate::abi::ExchangeId;
+use crate::runner::drive::{StepRun, label};
+use crate::runner::verdict;
+use crate::scenario::{Callout, CalloutReply, Expect, Failure as Fault, Request, Step, StepKind, Upstream};
+use crate::trace::{Event, HttpCall, StepStarted};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// What became of a case.
+pub struct Played {
+    /// The trace, as far as it can be seen.
+    pub events: Vec<Event>,
+    /// Its steps.
+    pub steps: Vec<StepRun>,
+    /// It shut Envoy down.
+    pub over: bool,
+}
+
+/// Nothing happens for so long where something should: the request is stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same where the run in memory was stuck, too.
+const SHORT_PATIENCE: Duration = Duration::from_millis(250);
+/// A step with timers is never quiet; it ends.
+const LONGEST_STEP: Duration = Duration::from_secs(20);
+
+/// One case on its stage.
+pub struct Player<'a> {
+    envoy: &'a mut Envoy,
+    stage: Rc<Stage>,
+    cast: &'a Cast<'a>,
+    number: usize,
+    ports: &'a BTreeMap<String, u16>,
+    tracer: Tracer,
+    steps: Vec<StepRun>,
+    connections: Vec<(ExchangeId, Connection)>,
+    plans: Vec<Plan<'a>>,
+    due: BTreeMap<(u64, u64), Due>,
+    scheduled: u64,
+    now_ns: u64,
+    taken: usize,
+    over: bool,
+}
+
+struct Plan<'a> {
+    callout: &'a Callout,
+    step: usize,
+    used: bool,
+}
+
+enum Due {
+    Answer(usize, Answer),
+    /// Envoy's own timer ends this call.
+    Timeout(usize),
+}
+
+impl<'a> Player<'a> {
+    /// A case whose plugins have started.
+    pub fn new(
+        envoy: &'a mut Envoy,
+        stage: Rc<Stage>,
+        cast: &'a Cast<'a>,
+        number: usize,
+        ports: &'a BTreeMap<String, u16>,
+        speakers: &[Speaker],
+    ) -> Self {
+        Self {
+            envoy,
+            stage,
+            cast,
+            number,
+            ports,
+            tracer: Tracer::new(speakers),
+            steps: Vec::new(),
+            connections: Vec::new(),
+            plans: Vec::new(),
+            due: BTreeMap::new(),
+            scheduled: 0,
+            now_ns: 0,
+            taken: 0,
+            over: false,
+        }
+    }
+
+    /// The trace's first part: what was logged while the plugins started.
+    pub fn tracer(&mut self) -> &mut Tracer {
+        &mut self.tracer
+    }
+
+    /// Plays every step. What was seen is there even where Envoy did not survive.
+    pub async fn play(mut self) -> (Played, Result<(), EnvoyError>) {
+        let mut ended = Ok(());
+        let case = &*self.cast.job.case;
+        for (index, step) in case.steps.iter().enumerate() {
+            self.plans.extend(step.callouts.iter().map(|callout| Plan { callout, step: index, used: false }));
+            let start = if index == 0 { 0 } else { self.tracer.events.len() };
+            let label = label(step, self.cast.job.scenario);
+            self.stage.sight(Event::Step(StepStarted { index, label }));
+            self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
+            ended = self.step(index, step).await;
+            if ended.is_ok() && !self.over {
+                ended = self.settle().await;
+            }
+            self.take_in();
+            let end = self.tracer.events.len();
+            let scene = self.stage.scene.borrow();
+            let open: Vec<ExchangeId> = scene.flights.iter().filter(|f| !f.ended).map(|f| f.exchange).collect();
+            drop(scene);
+            for (at, earlier) in self.steps.iter_mut().enumerate() {
+                if at == index || earlier.exchange.is_some_and(|exchange| open.contains(&exchange)) {
+                    earlier.range.end = end;
+                }
+            }
+            if ended.is_err() || self.over {
+                break;
+            }
+        }
+        if ended.is_ok() {
+            self.finish();
+        }
+        // Envoy hears of it before the next case begins.
+        self.connections.clear();
+        if ended.is_ok() && !self.over {
+            ended = self.settle().await;
+        }
+        (Played { events: self.tracer.events, steps: self.steps, over: self.over }, ended)
+    }
+
+    /// Waits for something, unless Envoy ends first.
+    async fn watch<T>(&mut self, waiting: impl Future<Output = T>) -> Result<T, EnvoyError> {
+        tokio::select! {
+            biased;
+            done = waiting => Ok(done),
+            error = self.envoy.ending() => Err(error),
+        }
+    }
+
+    /// The worker has nothing more to do.
+    async fn settle(&mut self) -> Result<(), EnvoyError> {
+        let stage = self.stage.clone();
+        for _ in 0..100 {
+            let before = self.activity();
+            let barrier = stage.clone();
+            self.watch(async move { barrier.barrier.pass(3).await }).await??;
+            if self.activity() == before {
+                break;
+            }
+        }
+        if let Some(died) = self.envoy.died() {
+            return Err(died);
+        }
+        if self.envoy.log.length() > super::log::LARGEST {
+            return Err(EnvoyError::Floods { megabytes: super::log::LARGEST >> 20 });
+        }
+        Ok(())
+    }
+
+    fn activity(&self) -> (u64, usize, usize) {
+        let scene = self.stage.scene.borrow();
+        let complete = scene.calls.iter().filter(|call| call.complete || call.gone).count();
+        (self.envoy.log.length(), scene.sightings.len(), complete)
+    }
+
+    /// Puts what is new into the trace.
+    fn take_in(&mut self) {
+        let records: Vec<_> = self.envoy.log.read_new().unwrap_or_default();
+        let records: Vec<_> = records.into_iter().filter(|record| record.worker).collect();
+        let mut scene = self.stage.scene.borrow_mut();
+        let sightings = std::mem::take(&mut scene.sightings);
+        let calls: Vec<HttpCall> = scene.calls.iter().map(|call| call.call.clone()).collect();
+        drop(scene);
+        self.tracer.absorb(&records, sightings, &calls);
+    }
+
+    async fn step(&mut self, index: usize, step: &'a Step) -> Result<(), EnvoyError> {
+        match &step.kind {
+            StepKind::Request(request) => self.request(index, request).await,
+            StepKind::Advance(duration) => self.advance(*duration).await,
+            StepKind::Reconfigure { .. } => Ok(()),
+            StepKind::Shutdown => {
+                self.settle().await?;
+                let _ = self.envoy.admin("POST", "/quitquitquit").await;
+                self.envoy.ended(Duration::from_secs(10)).await;
+                self.over = true;
+                Ok(())
+            }
+        }
+    }
+
+    async fn request(&mut self, index: usize, request: &'a Request) -> Result<(), EnvoyError> {
+        let exchange = ExchangeId(self.stage.scene.borrow().flights.len() as u32 + 1);
+        let origin = self.cast.origins.get(index).copied().unwrap_or(Origin::Http1);
+        let name = listener_name(self.number, origin);
+        let port = self.ports.get(&name).copied().unwrap_or(0);
+        if let Some(run) = self.steps.get_mut(index) {
+            run.exchange = Some(exchange);
+        }
+        self.stage.sight(Event::ExchangeOpened(exchange));
+        let flight = Flight { exchange, request: Rc::new(request.clone()), arrivals: 0, ended: false };
+        self.stage.scene.borrow_mut().flights.push(flight);
+        let stage = self.stage.clone();
+        let sent = self.watch(client::send(&stage, port, exchange, request)).await?;
+        match sent {
+            Ok(connection) => self.connections.push((exchange, connection)),
+            Err(error) => {
+                if let Some(died) = self.envoy.died() {
+                    return Err(died);
+                }
+                if let Some(hangs) = error.get_ref().and_then(|inner| inner.downcast_ref::<EnvoyError>()) {
+                    return Err(hangs.clone());
+                }
+            }
+        }
+        let rehearsed = self.cast.rehearsal.steps.get(index);
+        let stuck = rehearsed.is_some_and(|run| run.stuck);
+        let mut patience = if stuck { SHORT_PATIENCE } else { PATIENCE };
+        if matches!(request.upstream, Upstream::Fail(Fault::Timeout)) && !stuck {
+            patience += Duration::from_millis(self.cast.route_timeout_ms);
+        }
+        let (begun, mut quiet) = (Instant::now(), Instant::now());
+        let mut activity = self.activity();
+        loop {
+            self.settle().await?;
+            self.plan_calls();
+            if self.has_ended(exchange) {
+                self.stage.sight(Event::ExchangeClosed(exchange));
+                return Ok(());
+            }
+            let next = self.activity();
+            if next != activity {
+                (activity, quiet) = (next, Instant::now());
+            }
+            if let Some(((at, _), due)) = self.due.pop_first() {
+                self.fire(at, due).await?;
+                quiet = Instant::now();
+                continue;
+            }
+            if quiet.elapsed() > patience || begun.elapsed() > LONGEST_STEP || (stuck && begun.elapsed() > patience) {
+                return Ok(());
+            }
+            let stage = self.stage.clone();
+            let moved = async move { tokio::time::timeout(Duration::from_millis(10), stage.moved.notified()).await };
+            let _ = self.watch(moved).await?;
+        }
+    }
+
+    fn has_ended(&self, exchange: ExchangeId) -> bool {
+        self.stage.scene.borrow().flights.iter().any(|flight| flight.exchange == exchange && flight.ended)
+    }
+
+    async fn advance(&mut self, duration: Duration) -> Result<(), EnvoyError> {
+        let begun = Instant::now();
+        let start = self.now_ns;
+        let until = start.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        loop {
+            self.settle().await?;
+            self.plan_calls();
+            let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= until) else {
+                if self.cast.ticks {
+                    // Ticks may call, too.
+                    let left = duration.saturating_sub(begun.elapsed());
+                    if !left.is_zero() {
+                        let nap = left.min(Duration::from_millis(5));
+                        self.watch(tokio::time::sleep(nap)).await?;
+                        continue;
+                    }
+                }
+                break;
+            };
+            let at = entry.key().0;
+            let due = entry.remove();
+            if self.cast.ticks {
+                let when = Duration::from_nanos(at.saturating_sub(start));
+                self.watch(tokio::time::sleep(when.saturating_sub(begun.elapsed()))).await?;
+            }
+            self.fire(at, due).await?;
+        }
+        if self.cast.ticks {
+            // A timer that falls due at the end of the step still counts.
+            self.watch(tokio::time::sleep(Duration::from_millis(8))).await?;
+        }
+        self.now_ns = self.now_ns.max(until);
+        let ended: Vec<ExchangeId> =
+            self.stage.scene.borrow().flights.iter().filter(|f| f.ended).map(|f| f.exchange).collect();
+        self.connections.retain(|(exchange, _)| !ended.contains(exchange));
+        Ok(())
+    }
+
+    async fn fire(&mut self, at: u64, due: Due) -> Result<(), EnvoyError> {
+        if self.cast.ticks && at > self.now_ns {
+            let wait = Duration::from_nanos(at - self.now_ns).min(Duration::from_secs(1));
+            if matches!(due, Due::Answer(..)) {
+                self.watch(tokio::time::sleep(wait)).await?;
+            }
+        }
+        self.now_ns = self.now_ns.max(at);
+        match due {
+            Due::Answer(call, answer) => self.stage.release(call, answer),
+            Due::Timeout(call) => {
+                self.stage.release(call, Answer::Silence);
+                let until = Instant::now() + LONGEST_STEP;
+                while Instant::now() < until {
+                    let gone = self.stage.scene.borrow().calls.get(call).is_none_or(|call| call.gone);
+                    if gone {
+                        break;
+                    }
+                    self.watch(tokio::time::sleep(Duration::from_millis(5))).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every call that has arrived meets the first plan for its upstream that has not been used.
+    fn plan_calls(&mut self) {
+        let step = self.steps.len().saturating_sub(1);
+        loop {
+            let call = {
+                let mut scene = self.stage.scene.borrow_mut();
+                let next = scene.calls.iter_mut().enumerate().skip(self.taken).next();
+                match next {
+                    Some((at, call)) if call.complete => {
+                        call.planned = true;
+                        Some((at, call.call.clone()))
+                    }
+                    _ => None,
+                }
+            };
+            let Some((at, call)) = call else { return };
+            self.taken = at + 1;
+            let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &call.upstream[..];
+            let Some(plan) = self.plans.iter_mut().find(to) else {
+                let span = self.cast.job.case.steps.get(step).map(|s| s.span.clone());
+                let failure = verdict::unplanned_call(&call, span, self.tracer.events.len());
+                if let Some(run) = self.steps.get_mut(step) {
+                    run.failures.push(failure);
+                }
+                self.schedule(self.now_ns, Due::Answer(at, Answer::Reset));
+                continue;
+            };
+            plan.used = true;
+            let (callout, planned_in) = (plan.callout, plan.step);
+            if let Some(expected) = &callout.expect {
+                let failures = verdict::judge_call(expected, &call, self.tracer.events.len());
+                if let Some(run) = self.steps.get_mut(planned_in) {
+                    run.failures.extend(failures);
+                }
+            }
+            let after = u64::try_from(callout.after.as_nanos()).unwrap_or(u64::MAX);
+            let timeout = u64::from(call.timeout_ms) * 1_000_000;
+            let times_out = timeout > 0 && after >= timeout;
+            let (delay, due) = match &callout.reply {
+                CalloutReply::Fail(Fault::Timeout) if timeout == 0 => continue,
+                CalloutReply::Fail(Fault::Timeout) => (timeout, Due::Timeout(at)),
+                _ if times_out => (timeout, Due::Timeout(at)),
+                CalloutReply::Reply(reply) => (after, Due::Answer(at, Answer::Reply(Box::new(reply.clone()), false))),
+                CalloutReply::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => {
+                    (after, Due::Answer(at, Answer::Reset))
+                }
+            };
+            self.schedule(self.now_ns.saturating_add(delay), due);
+        }
+    }
+
+    fn schedule(&mut self, at: u64, due: Due) {
+        self.scheduled += 1;
+        self.due.insert((at, self.scheduled), due);
+    }
+
+    /// What is left over at the end of the case.
+    fn finish(&mut self) {
+        let case = &self.cast.job.case;
+        let names: Vec<String> = self.cast.job.scenario.plugins.iter().map(|p| p.name.clone()).collect();
+        let open: Vec<ExchangeId> =
+            self.stage.scene.borrow().flights.iter().filter(|f| !f.ended).map(|f| f.exchange).collect();
+        let asked = |expect: &Option<Expect>| expect.as_ref().is_some_and(Expect::speaks_of_stuck);
+        let end = self.tracer.events.len();
+        for (step, run) in case.steps.iter().zip(&mut self.steps) {
+            if run.exchange.is_some_and(|exchange| open.contains(&exchange)) {
+                run.stuck = true;
+                run.range.end = end;
+                if !asked(&case.expect) && !asked(&step.expect) {
+                    run.failures.push(verdict::stuck(None, &names, Some(step.span.clone()), end));
+                }
+            }
+        }
+        for plan in self.plans.iter().filter(|plan| !plan.used) {
+            // Nobody is there to see a call that is refused.
+            let served = self.cast.upstreams.get(&plan.callout.to.value);
+            if matches!(served, Some(Served::By { .. }))
+                && let Some(run) = self.steps.get_mut(plan.step)
+            {
+                run.failures.push(verdict::call_not_made(plan.callout));
+            }
+        }
+        let scene = self.stage.scene.borrow();
+        for flight in &scene.flights {
+            if let (Upstream::Never(span), true) = (&flight.request.upstream, flight.arrivals > 0) {
+                let step = self.steps.iter_mut().find(|run| run.exchange == Some(flight.exchange));
+                if let Some(run) = step {
+                    run.failures.push(verdict::reached_upstream(span.clone(), end));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One Envoy process and the cases that share it, from the first port to the last result.
+
+use super::barrier::Barrier;
+use super::cast::{self, Cast, Served};
+use super::config::{self, Entry, Origin, Upstream};
+use super::error::EnvoyError;
+use super::play::{Played, Player};
+use super::process::Envoy;
+use super::stage::{Role, Stage};
+use super::tracer::Speaker;
+use super::unseen::{self, Sight};
+use super::{server1, server2};
+use crate::abi::PluginIndex;
+use crate::expect::Failure;
+use crate::runner::case;
+use crate::runner::result::{CaseResult, CaseStatus, Unseen};
+use crate::runner::Plugins;
+use crate::trace::views;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Instant;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// What one process is made for.
+pub struct Session<'a> {
+    /// The binary.
+    pub path: &'a Path,
+    /// A folder of its own.
+    pub folder: &'a Path,
+    /// The modules.
+    pub plugins: &'a Plugins,
+}
+
+/// Results as they come, with the place of the job.
+pub type Take<'a> = dyn FnMut(usize, CaseResult) + 'a;
+
+/// A runtime for one thread.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Something that ends when the user wants it to.
+pub async fn or_interrupted<T>(running: impl Future<Output = T>) -> Result<T, EnvoyError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let both = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = both else { return Ok(running.await) };
+    tokio::select! {
+        done = running => Ok(done),
+        _ = interrupt.recv() => Err(EnvoyError::Interrupted),
+        _ = terminate.recv() => Err(EnvoyError::Interrupted),
+    }
+}
+
+impl<'a> Session<'a> {
+    /// Plays a batch; gives back what has to be played in another process.
+    pub fn run<'c>(&self, batch: Vec<Cast<'c>>, take: &mut Take<'_>) -> Result<Vec<Vec<Cast<'c>>>, EnvoyError> {
+        let unusable = |error: std::io::Error| EnvoyError::Unusable { path: self.path.to_owned(), why: error.to_string() };
+        let runtime = runtime().map_err(unusable)?;
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, or_interrupted(self.batch(batch, take)))?
+    }
+
+    async fn batch<'c>(&self, mut batch: Vec<Cast<'c>>, take: &mut Take<'_>) -> Result<Vec<Vec<Cast<'c>>>, EnvoyError> {
+        let begun = Instant::now();
+        let (mut envoy, stage, ports, speakers) = match self.start(&batch).await {
+            Ok(started) => started,
+            Err(error @ (EnvoyError::Exited { .. } | EnvoyError::NotReady { .. })) if batch.len() > 1 => {
+                // One of them keeps Envoy from starting, or this is no Envoy at all.
+                drop(error);
+                return Ok(batch.into_iter().map(|cast| vec![cast]).collect());
+            }
+            Err(error @ EnvoyError::Exited { .. }) => {
+                if let Some(cast) = batch.pop() {
+                    take(cast.at, not_started(&cast, &error, begun));
+                }
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let start = envoy.log.read_new().unwrap_or_default();
+        let start: Vec<_> = start.into_iter().filter(|record| record.worker).collect();
+        let mut rest = batch.into_iter().enumerate();
+        while let Some((number, cast)) = rest.next() {
+            let begun = Instant::now();
+            stage.clear(cast.job.scenario.protocol);
+            let speakers = speakers.get(number).map(Vec::as_slice).unwrap_or_default();
+            let mut player = Player::new(&mut envoy, stage.clone(), &cast, number, &ports, speakers);
+            match cast.alone {
+                true => player.tracer().absorb(&start, Vec::new(), &[]),
+                false => player.tracer().absorb_logs(&start),
+            }
+            let (played, ended) = player.play().await;
+            let over = played.over;
+            take(cast.at, judged(&cast, played, ended.as_ref().err(), begun));
+            if ended.is_err() || over {
+                envoy.stop().await;
+                let left: Vec<Cast<'c>> = rest.map(|(_, cast)| cast).collect();
+                return Ok(if left.is_empty() { Vec::new() } else { vec![left] });
+            }
+            // What is still to come from this case is not the next one's.
+            let _ = envoy.log.read_new();
+        }
+        envoy.stop().await;
+        Ok(Vec::new())
+    }
+
+    async fn start(
+        &self,
+        batch: &[Cast<'_>],
+    ) -> Result<(Envoy, Rc<Stage>, BTreeMap<String, u16>, Vec<Vec<Speaker>>), EnvoyError> {
+        let io = |error: std::io::Error| EnvoyError::Unusable { path: self.path.to_owned(), why: error.to_string() };
+        std::fs::create_dir_all(self.folder).map_err(io)?;
+        let mut servers = Vec::new();
+        let mut origins = BTreeMap::new();
+        for origin in [Origin::Http1, Origin::Http2] {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
+            origins.insert(origin, listener.local_addr().map_err(io)?.port());
+            servers.push((listener, Role::Origin, origin == Origin::Http2));
+        }
+        // Bound and not listening: whoever connects is refused, and nobody else gets the port.
+        let refusing = TcpSocket::new_v4().map_err(io)?;
+        refusing.bind(([127, 0, 0, 1], 0).into()).map_err(io)?;
+        let refused = refusing.local_addr().map_err(io)?.port();
+        origins.insert(Origin::Refused, refused);
+        let mut upstreams = BTreeMap::new();
+        for (name, served) in batch.iter().flat_map(|cast| &cast.upstreams) {
+            if upstreams.contains_key(name) {
+                continue;
+            }
+            let upstream = match served {
+                Served::Unknown => continue,
+                Served::Refused => Upstream { port: refused, http2: false },
+                Served::By { http2 } => {
+                    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
+                    let port = listener.local_addr().map_err(io)?.port();
+                    servers.push((listener, Role::Upstream(name.clone()), *http2));
+                    Upstream { port, http2: *http2 }
+                }
+            };
+            upstreams.insert(name.clone(), upstream);
+        }
+        let (mut entries, mut speakers) = (Vec::new(), Vec::new());
+        for (number, cast) in batch.iter().enumerate() {
+            let (entry, own) = self.entry(number, cast).map_err(io)?;
+            entries.push(entry);
+            speakers.push(own);
+        }
+        let text = config::config(&entries, &origins, &upstreams);
+        let mut envoy = Envoy::start(self.path, &text, self.folder).await?;
+        let gone = |envoy: &mut Envoy, error: std::io::Error| envoy.died().unwrap_or_else(|| io(error));
+        let ports: BTreeMap<String, u16> = match envoy.ports().await {
+            Ok(ports) => ports.into_iter().collect(),
+            Err(error) => return Err(gone(&mut envoy, error)),
+        };
+        let barrier = Barrier::new(ports.get(config::BARRIER).copied().unwrap_or(0));
+        let stage = Stage::new(envoy.log.path().to_owned(), barrier);
+        for (listener, role, http2) in servers {
+            let stage = stage.clone();
+            match http2 {
+                true => drop(tokio::task::spawn_local(server2::serve(stage, listener, role))),
+                false => drop(tokio::task::spawn_local(server1::serve(stage, listener, role))),
+            }
+        }
+        tokio::task::spawn_local(async move {
+            let _held = refusing;
+            std::future::pending::<()>().await;
+        });
+        stage.barrier.pass(3).await?;
+        Ok((envoy, stage, ports, speakers))
+    }
+
+    fn entry<'c>(&self, number: usize, cast: &'c Cast<'_>) -> std::io::Result<(Entry<'c>, Vec<Speaker>)> {
+        let scenario = cast.job.scenario;
+        let (mut modules, mut speakers) = (Vec::new(), Vec::new());
+        let mut vms: Vec<(&Path, &str, &[u8], &[(String, String)])> = Vec::new();
+        for (at, (spec, module)) in scenario.plugins.iter().zip(&cast.modules).enumerate() {
+            // The same file and name is the same VM, as in memory.
+            let key = (spec.file.as_path(), spec.name.as_str(), &spec.vm_config[..], &spec.env[..]);
+            let vm = vms.iter().position(|known| *known == key).unwrap_or_else(|| {
+                vms.push(key);
+                vms.len() - 1
+            });
+            // An id shows in log lines, which tells whose they are; alone, nobody has to ask.
+            let vm_id = if cast.alone { String::new() } else { format!("pw{number}-{vm}") };
+            let marked = config::with_mark(module, &format!("{number}-{vm}"));
+            let file = config::write_module(self.folder, &format!("case-{number}-{vm}.wasm"), &marked)?;
+            modules.push((file, vm_id.clone()));
+            let (name, root_id) = (spec.name.clone(), spec.root_id.clone());
+            speakers.push(Speaker { plugin: PluginIndex(at), name, root_id, vm_id });
+        }
+        let mut origins = cast.origins.clone();
+        origins.sort_unstable();
+        origins.dedup();
+        Ok((Entry { number, scenario, modules, origins, route_timeout_ms: cast.route_timeout_ms }, speakers))
+    }
+}
+
+fn judged(cast: &Cast<'_>, played: Played, error: Option<&EnvoyError>, begun: Instant) -> CaseResult {
+    let mut result = case::empty_result(cast.job);
+    let panics = views::traps(&cast.rehearsal.events).any(|trap| trap.panic.is_some());
+    let sight = Sight { scheme: cast.origins.iter().all(|origin| *origin == Origin::Http2), panics };
+    let mut case = cast.job.case.clone().into_owned();
+    let (mut unseen, judged) = unseen::mask(&mut case, sight);
+    if cast::cut_every(cast.job) {
+        let why = "the body was sent in one piece only".to_owned();
+        unseen.push(Unseen { what: "cut".to_owned(), why, span: Some(cast.job.case.span.clone()) });
+    }
+    let job = cast.job.with_case(case);
+    result.failures = case::judge(&job, &played.steps, &played.events);
+    if let Some(error) = error {
+        result.failures.insert(0, ended(error));
+    }
+    result.status = match (result.failures.is_empty(), judged) {
+        (false, _) => CaseStatus::Failed,
+        (true, 0) => CaseStatus::Unseen,
+        (true, _) => CaseStatus::Passed,
+    };
+    result.unseen = unseen;
+    result.events = std::sync::Arc::new(played.events);
+    result.duration = begun.elapsed();
+    result
+}
+
+/// Envoy came to its end, or to a standstill, while a case was played.
+fn ended(error: &EnvoyError) -> Failure {
+    Failure {
+        subject: "envoy".to_owned(),
+        title: error.to_string(),
+        span: None,
+        expected: None,
+        actual: None,
+        hint: None,
+        event: None,
+    }
+}
+
+/// Envoy did not start with this one case.
+fn not_started(cast: &Cast<'_>, error: &EnvoyError, begun: Instant) -> CaseResult {
+    let mut result = case::empty_result(cast.job);
+    let failure = Failure { span: Some(cast.job.case.span.clone()), ..ended(error) };
+    result.failures = vec![failure];
+    result.status = CaseStatus::NotStarted;
+    result.duration = begun.elapsed();
+    result
+}

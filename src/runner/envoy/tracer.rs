@@ -1,0 +1,370 @@
+//! From Envoy's log and from what was sighted at both ends to the events of a trace.
+//!
+//! At level `trace` Envoy logs each callback and each hostcall with its result. Arguments are pointers there, so what
+//! a hostcall was about stays unknown, unless it shows elsewhere: as a log line, or as a call that arrives.
+
+use super::log::Record;
+use super::stage::shared;
+use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status};
+use crate::host::hostcalls;
+use crate::trace::{
+    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, HttpCall, Trap,
+    TrapKind,
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Who logs with which prefix.
+#[derive(Debug, Clone)]
+pub struct Speaker {
+    /// The plugin.
+    pub plugin: PluginIndex,
+    /// Its name.
+    pub name: String,
+    /// Its root id.
+    pub root_id: String,
+    /// Its VM's id.
+    pub vm_id: String,
+}
+
+/// Builds the trace of one case.
+#[derive(Debug)]
+pub struct Tracer {
+    /// What the log lines of each plugin begin with, longest first.
+    prefixes: Vec<(Vec<u8>, PluginIndex)>,
+    /// The trace so far.
+    pub events: Vec<Event>,
+    open: Vec<Open>,
+    contexts: BTreeMap<u32, ExchangeId>,
+    exchange: Option<ExchangeId>,
+    calls_made: usize,
+}
+
+#[derive(Debug)]
+enum Open {
+    Callback { name: String, entry: Option<Entry>, context: ContextId, plugin: PluginIndex, from: usize },
+    Hostcall { name: String, effects: Vec<Effect> },
+}
+
+impl Tracer {
+    /// An empty trace.
+    pub fn new(speakers: &[Speaker]) -> Self {
+        let mut prefixes = Vec::new();
+        for speaker in speakers {
+            let all = [
+                &[&speaker.name, &speaker.root_id, &speaker.vm_id][..],
+                &[&speaker.root_id, &speaker.vm_id],
+                &[&speaker.vm_id],
+                &[],
+            ];
+            for parts in all {
+                let mut text = "wasm log".to_owned();
+                for part in parts.iter().filter(|part| !part.is_empty()) {
+                    text.push(' ');
+                    text.push_str(part);
+                }
+                text.push_str(": ");
+                prefixes.push((text.into_bytes(), speaker.plugin));
+            }
+        }
+        prefixes.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
+        let (open, contexts) = (Vec::new(), BTreeMap::new());
+        Self { prefixes, events: Vec::new(), open, contexts, exchange: None, calls_made: 0 }
+    }
+
+    /// Takes what is new, in the order in which it happened. `calls` are all calls of the case that arrived.
+    pub fn absorb(&mut self, records: &[Record], sightings: Vec<(u64, Event)>, calls: &[HttpCall]) {
+        let mut sightings = sightings.into_iter().peekable();
+        for record in records {
+            while let Some((_, event)) = sightings.next_if(|(at, _)| *at <= record.offset) {
+                self.sighted(event);
+            }
+            self.record(record, calls);
+        }
+        for (_, event) in sightings {
+            self.sighted(event);
+        }
+    }
+
+    /// Only the log lines of these plugins' own VMs: at the start of a process the callbacks of many cases mix.
+    pub fn absorb_logs(&mut self, records: &[Record]) {
+        for record in records {
+            if let Some((plugin, message)) = self.spoken(&record.text) {
+                self.logged(record, plugin, message);
+            }
+        }
+    }
+
+    fn sighted(&mut self, event: Event) {
+        if let Event::ExchangeOpened(exchange) = event {
+            self.exchange = Some(exchange);
+        }
+        self.events.push(event);
+    }
+
+    fn spoken(&self, text: &[u8]) -> Option<(PluginIndex, Bytes)> {
+        self.prefixes
+            .iter()
+            .find_map(|(prefix, plugin)| Some((*plugin, Bytes::copy_from_slice(text.strip_prefix(&prefix[..])?))))
+    }
+
+    fn record(&mut self, record: &Record, calls: &[HttpCall]) {
+        if let Some((plugin, message)) = self.spoken(&record.text) {
+            self.logged(record, plugin, message);
+            return;
+        }
+        let text = String::from_utf8_lossy(&record.text);
+        if let Some(call) = text.strip_prefix("[host->vm] ") {
+            self.entered(call);
+        } else if let Some(left) = text.strip_prefix("[host<-vm] ") {
+            self.left(left);
+        } else if let Some(call) = text.strip_prefix("[vm->host] ") {
+            let name = call.split('(').next().unwrap_or_default();
+            let name = name.rsplit('.').next().unwrap_or_default().to_owned();
+            self.open.push(Open::Hostcall { name, effects: Vec::new() });
+        } else if let Some(left) = text.strip_prefix("[vm<-host] ") {
+            self.returned(left, calls);
+        } else if let Some(failed) = text.strip_prefix("Function: ")
+            && let Some((name, message)) = failed.split_once(" failed: ")
+        {
+            self.trapped(name, message);
+        }
+    }
+
+    fn logged(&mut self, record: &Record, plugin: PluginIndex, message: Bytes) {
+        let level = match record.level.as_str() {
+            "warning" => LogLevel::Warn,
+            other => LogLevel::from_name(other).unwrap_or(LogLevel::Info),
+        };
+        let effect = Effect::Log { level, message };
+        // Whoever speaks is the one whose callback runs.
+        for open in &mut self.open {
+            if let Open::Callback { plugin: owner, .. } = open {
+                *owner = plugin;
+            }
+        }
+        match self.open.last_mut() {
+            Some(Open::Hostcall { effects, .. }) => effects.push(effect),
+            _ => self.hostcall("proxy_log", HostcallResult::Status(Status::Ok), plugin, vec![effect]),
+        }
+    }
+
+    fn hostcall(&mut self, name: &'static str, result: HostcallResult, plugin: PluginIndex, effects: Vec<Effect>) {
+        let context = self.open.iter().find_map(|open| match open {
+            Open::Callback { context, .. } => Some(*context),
+            Open::Hostcall { .. } => None,
+        });
+        let context = context.unwrap_or(ContextId(0));
+        let exchange = self.contexts.get(&context.0).copied();
+        let (args, returned) = (Vec::new(), Vec::new());
+        self.events.push(Event::Hostcall(HostcallRecord {
+            plugin,
+            context,
+            exchange,
+            name,
+            args,
+            result,
+            returned,
+            effects,
+        }));
+    }
+
+    fn speaker(&self) -> PluginIndex {
+        let open = self.open.iter().rev().find_map(|open| match open {
+            Open::Callback { plugin, .. } => Some(*plugin),
+            Open::Hostcall { .. } => None,
+        });
+        open.unwrap_or(PluginIndex(0))
+    }
+
+    fn entered(&mut self, call: &str) {
+        let (name, args) = call.split_once('(').unwrap_or((call, ""));
+        let args: Vec<u32> = args
+            .trim_end_matches(')')
+            .split(',')
+            // Negative where the upper bit is set.
+            .filter_map(|text| text.trim().parse::<i64>().ok().map(|number| number as u32))
+            .collect();
+        let entry = entry(name);
+        let context = ContextId(args.first().copied().unwrap_or(0));
+        let from = self.events.len();
+        let plugin = PluginIndex(0);
+        if let Some(callback) = entry {
+            if callback == Entry::Callback(Callback::OnContextCreate)
+                && args.get(1).is_some_and(|parent| *parent != 0)
+                && let Some(exchange) = self.exchange
+            {
+                self.contexts.insert(context.0, exchange);
+            }
+            let exchange = self.contexts.get(&context.0).copied();
+            let args = CallbackArgs::new(args.get(1..).unwrap_or_default());
+            self.events.push(Event::CallbackEntered(CallbackEntered { plugin, callback, context, exchange, args }));
+        }
+        self.open.push(Open::Callback { name: name.to_owned(), entry, context, plugin, from });
+    }
+
+    fn left(&mut self, left: &str) {
+        let Some((name, result)) = left.split_once(" return: ") else { return };
+        let Some(at) = self.open.iter().rposition(|open| matches!(open, Open::Callback { name: of, .. } if of == name))
+        else {
+            return;
+        };
+        let closed = self.open.split_off(at);
+        if let Some(Open::Callback { entry: Some(callback), context, plugin, from, .. }) = closed.into_iter().next() {
+            let exchange = self.contexts.get(&context.0).copied();
+            let result = result.trim().parse::<i64>().ok().map(|number| number as u32);
+            self.name_speaker(from, plugin);
+            self.events.push(Event::CallbackLeft(CallbackLeft { plugin, callback, context, exchange, result }));
+        }
+    }
+
+    /// Who it is shows only when something is logged, and the callback began before.
+    fn name_speaker(&mut self, from: usize, of: PluginIndex) {
+        if let Some(Event::CallbackEntered(entered)) = self.events.get_mut(from) {
+            entered.plugin = of;
+        }
+    }
+
+    fn returned(&mut self, left: &str, calls: &[HttpCall]) {
+        let Some((name, result)) = left.split_once(" return: ") else { return };
+        let name = name.rsplit('.').next().unwrap_or_default();
+        let Some(at) = self.open.iter().rposition(|open| matches!(open, Open::Hostcall { name: of, .. } if of == name))
+        else {
+            return;
+        };
+        let closed = self.open.split_off(at);
+        let Some(Open::Hostcall { mut effects, .. }) = closed.into_iter().next() else { return };
+        let number = result.trim().parse::<i64>().ok().map(|number| number as u32);
+        let wasi = !name.starts_with("proxy_");
+        let result = match number {
+            Some(errno) if wasi => HostcallResult::Errno(errno as u16),
+            Some(status) => Status::from_u32(status).map_or(HostcallResult::None, HostcallResult::Status),
+            None => HostcallResult::None,
+        };
+        if name == "proxy_http_call" && result == HostcallResult::Status(Status::Ok) {
+            let unseen = HttpCall {
+                id: crate::abi::CallId(0),
+                upstream: Bytes::from_static(b"(not seen)"),
+                headers: Vec::new(),
+                body: Bytes::new(),
+                trailers: Vec::new(),
+                timeout_ms: 0,
+            };
+            effects.push(Effect::HttpCall(shared(calls.get(self.calls_made).unwrap_or(&unseen))));
+            self.calls_made += 1;
+        }
+        let plugin = self.speaker();
+        if let Some(row) = hostcalls::rows().find(|row| row.name == name) {
+            self.hostcall(row.name, result, plugin, effects);
+        } else if !effects.is_empty() {
+            self.hostcall("proxy_log", result, plugin, effects);
+        }
+    }
+
+    fn trapped(&mut self, name: &str, message: &str) {
+        let at = self.open.iter().rposition(|open| matches!(open, Open::Callback { name: of, .. } if of == name));
+        let closed = at.map(|at| self.open.split_off(at)).unwrap_or_default();
+        let Some(callback) = entry(name) else { return };
+        let (mut context, mut plugin, mut from) = (ContextId(0), PluginIndex(0), self.events.len());
+        let mut closed = closed.into_iter();
+        if let Some(Open::Callback { context: c, plugin: p, from: f, .. }) = closed.next() {
+            (context, plugin, from) = (c, p, f);
+        }
+        // A hostcall that did not return may have logged.
+        for open in closed {
+            if let Open::Hostcall { effects, .. } = open
+                && !effects.is_empty()
+            {
+                self.hostcall("proxy_log", HostcallResult::None, plugin, effects);
+            }
+        }
+        self.name_speaker(from, plugin);
+        let exchange = self.contexts.get(&context.0).copied();
+        let panic = panic_message(self.events.get(from..).unwrap_or_default());
+        self.events.push(Event::Trap(Arc::new(Trap {
+            plugin,
+            callback,
+            context,
+            exchange,
+            kind: TrapKind::Guest,
+            message: message.trim().to_owned(),
+            panic,
+            frames: Vec::new(),
+        })));
+    }
+}
+
+fn entry(name: &str) -> Option<Entry> {
+    if name.starts_with("proxy_on_") {
+        return Callback::from_name(name).map(Entry::Callback);
+    }
+    ["_initialize", "_start", "main", "__main_void"].into_iter().find(|start| *start == name).map(Entry::Start)
+}
+
+/// What a plugin logged at error or above.
+fn panic_message(events: &[Event]) -> Option<String> {
+    let lines = crate::trace::views::logs(events).filter(|line| line.level >= LogLevel::Error);
+    let text: Vec<String> = lines.map(|line| String::from_utf8_lossy(&line.message).into_owned()).collect();
+    let text = text.join("\n").trim_end().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &str) -> Record {
+        Record { offset: 0, worker: true, level: "info".to_owned(), text: text.as_bytes().to_vec() }
+    }
+
+    fn tracer() -> Tracer {
+        let speaker = |at: usize, name: &str, vm: &str| Speaker {
+            plugin: PluginIndex(at),
+            name: name.to_owned(),
+            root_id: String::new(),
+            vm_id: vm.to_owned(),
+        };
+        Tracer::new(&[speaker(0, "one", "a"), speaker(1, "two", "b")])
+    }
+
+    #[test]
+    fn callbacks_hostcalls_and_logs() {
+        let mut tracer = tracer();
+        tracer.exchange = Some(ExchangeId(1));
+        let lines = [
+            "[host->vm] proxy_on_context_create(2, 1)",
+            "[host<-vm] proxy_on_context_create return: void",
+            "[host->vm] proxy_on_request_headers(2, 5, 1)",
+            "[vm->host] env.proxy_log(2, 100, 3)",
+            "wasm log two b: a: b",
+            "[vm<-host] env.proxy_log return: 0",
+            "[host<-vm] proxy_on_request_headers return: 1",
+        ];
+        tracer.absorb(&lines.map(record), Vec::new(), &[]);
+        let logs: Vec<_> = crate::trace::views::logs(&tracer.events).collect();
+        assert_eq!(logs.len(), 1);
+        assert_eq!((logs[0].plugin, &logs[0].message[..]), (PluginIndex(1), &b"a: b"[..]));
+        assert_eq!(crate::trace::views::actions(&tracer.events, Callback::OnRequestHeaders), [1]);
+        assert!(matches!(
+            &tracer.events[2],
+            Event::CallbackEntered(e) if e.plugin == PluginIndex(1) && e.exchange == Some(ExchangeId(1))
+        ));
+    }
+
+    #[test]
+    fn a_trap_ends_its_callback() {
+        let mut tracer = tracer();
+        let lines = [
+            "[host->vm] proxy_on_request_headers(2, 5, 1)",
+            "[vm->host] env.proxy_get_property(1, 2, 3, 4)",
+            "[host->vm] malloc(20)",
+            "Function: proxy_on_request_headers failed: Uncaught RuntimeError: unreachable\nProxy-Wasm plugin in-VM backtrace:",
+        ];
+        tracer.absorb(&lines.map(record), Vec::new(), &[]);
+        let trap = crate::trace::views::traps(&tracer.events).next().expect("a trap").clone();
+        assert_eq!(trap.callback, Entry::Callback(Callback::OnRequestHeaders));
+        assert!(trap.message.starts_with("Uncaught RuntimeError: unreachable"), "{}", trap.message);
+        assert!(tracer.open.is_empty());
+    }
+}
