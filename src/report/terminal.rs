@@ -121,7 +121,9 @@ impl<W: Write> Terminal<W> {
             CaseStatus::Passed => (self.paint.green("PASS"), took, snapshot),
             CaseStatus::Failed => (self.paint.red("FAIL"), took, snapshot),
             CaseStatus::NotStarted => (self.paint.red("ERROR"), format!("[{:>5}]", duration(case.duration)), snapshot),
-            CaseStatus::Unseen => (self.paint.yellow("UNSEEN"), format!("[{:>4}]", duration(case.duration)), note(&unseen(case))),
+            CaseStatus::Unseen => {
+                (self.paint.yellow("UNSEEN"), format!("[{:>4}]", duration(case.duration)), note(&unseen(case)))
+            }
             CaseStatus::Skipped(reason) => {
                 (self.paint.yellow("SKIP"), "[      ]".to_owned(), note(&clipped(reason, 200)))
             }

@@ -169,13 +169,12 @@ fn expects_anything(case: &Case) -> bool {
 /// What a case does in memory, for somebody who is about to do the same with a real host.
 #[cfg(all(feature = "proxy", unix))]
 pub(super) fn rehearse(job: &Job<'_>, plugins: &Plugins) -> super::envoy::Rehearsal {
-    let empty = super::envoy::Rehearsal { events: Vec::new(), steps: Vec::new(), started: false, refused: Vec::new() };
     match load(job, plugins) {
         Ok(modules) => {
-            let run = drive(job, &modules, None);
-            super::envoy::Rehearsal { events: run.events, steps: run.steps, started: run.started, ..empty }
+            let Run { events, failures, started, steps } = drive(job, &modules, None);
+            super::envoy::Rehearsal { events, steps, started, failures, refused: Vec::new() }
         }
-        Err(refused) => super::envoy::Rehearsal { refused, ..empty },
+        Err(refused) => super::envoy::Rehearsal { refused, ..super::envoy::Rehearsal::default() },
     }
 }
 
@@ -201,7 +200,8 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
     });
     if let Err(error) = driver.start(configs.collect()) {
         let events = driver.into_events();
-        let failures = judge_start(job, &error, &events);
+        let failure = verdict::start_failure(&error, Some(job.case.span.clone()));
+        let failures = judge_start(job, failure, &events);
         return Run { events, failures, started: false, steps: Vec::new() };
     }
     let (steps, events) = driver.run();
@@ -210,13 +210,13 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
 }
 
 /// A start that failed is a failure, unless the scenario expects it; then only what it expects is judged.
-fn judge_start(job: &Job<'_>, error: &crate::host::StartError, events: &[Event]) -> Vec<Failure> {
+pub(super) fn judge_start(job: &Job<'_>, failure: Failure, events: &[Event]) -> Vec<Failure> {
     let plugins = names(job.scenario);
     let expects: Vec<_> =
         job.case.expect.iter().chain(job.case.steps.iter().take(1).filter_map(|s| s.expect.as_ref())).collect();
     if !expects.iter().any(|e| e.all().any(verdict::expects_start_failure)) {
         let mut failures: Vec<Failure> = trap_failures(events, 0..events.len());
-        failures.push(verdict::start_failure(error, Some(job.case.span.clone())));
+        failures.push(failure);
         return failures;
     }
     let judged = Judged { events, range: 0..events.len(), exchange: None, stuck: false, plugins: &plugins };
@@ -227,7 +227,7 @@ fn judge_start(job: &Job<'_>, error: &crate::host::StartError, events: &[Event])
 
 /// A refusal that the scenario asks for: one of the reasons has to be the expected one, and what else is expected is
 /// judged on a run in which nothing happened.
-fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Failure>, CaseStatus) {
+pub(super) fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Failure>, CaseStatus) {
     let plugins = names(job.scenario);
     let nothing = Judged { events: &[], range: 0..0, exchange: None, stuck: false, plugins: &plugins };
     let expects = job.case.expect.iter().chain(job.case.steps.iter().filter_map(|step| step.expect.as_ref()));

@@ -15,8 +15,8 @@ mod plugins;
 mod result;
 mod verdict;
 
-pub use plugins::Plugins;
 pub use envoy::EnvoyError;
+pub use plugins::Plugins;
 pub use result::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary, Unseen};
 
 use crate::expect::Failure;

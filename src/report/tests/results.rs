@@ -47,6 +47,7 @@ pub fn passed(name: &str) -> CaseResult {
         plugins: vec!["hello".to_owned()],
         modules: Vec::new(),
         variant: String::new(),
+        unseen: Vec::new(),
     }
 }
 

@@ -19,7 +19,7 @@ fn text(cases: &[CaseResult], options: Options, summary: Summary) -> String {
 }
 
 fn summary(passed: usize, failed: usize, skipped: usize, pending: usize) -> Summary {
-    Summary { passed, failed, skipped, pending, not_started: 0, duration: Duration::from_millis(1234) }
+    Summary { passed, failed, skipped, pending, not_started: 0, unseen: 0, duration: Duration::from_millis(1234) }
 }
 
 #[test]

@@ -2,18 +2,28 @@
 //! says which servers it needs, how long to wait for what, and whether it can share a process with others.
 
 use super::config::Origin;
+use super::unseen::{self, Sight};
+use crate::diagnostic::Span;
 use crate::expect::Failure;
+use crate::host::profile::{self, Profile};
 use crate::message::{Headers, Part};
-use crate::runner::case::Job;
+use crate::runner::Plugins;
+use crate::runner::case::{self, Job};
 use crate::runner::drive::StepRun;
 use crate::runner::message;
-use crate::scenario::{CalloutReply, Cut, Failure as Fault, Protocol, Reply, Request, StepKind, TrapVm, Upstream};
+use crate::runner::result::Unseen;
+use crate::scenario::{
+    CalloutReply, Case, Cut, Failure as Fault, PropertyValue, Protocol, Reply, Request, Spanned, StepKind, TrapVm,
+    Upstream,
+};
 use crate::trace::views::{self, SeenMessage};
 use crate::trace::{Effect, Entry, Event, HostcallResult, Peer, TrapKind, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A run in memory.
+#[derive(Default)]
 pub struct Rehearsal {
     /// Its trace.
     pub events: Vec<Event>,
@@ -21,6 +31,8 @@ pub struct Rehearsal {
     pub steps: Vec<StepRun>,
     /// Every plugin started.
     pub started: bool,
+    /// What did not hold.
+    pub failures: Vec<Failure>,
     /// Why a plugin was not even loaded.
     pub refused: Vec<Failure>,
 }
@@ -43,8 +55,16 @@ pub enum Served {
 pub struct Cast<'a> {
     /// Its place among all jobs.
     pub at: usize,
-    /// The case.
+    /// The case as the scenario has it.
     pub job: &'a Job<'a>,
+    /// Of what is expected what can be judged.
+    pub case: Case,
+    /// What can't be.
+    pub unseen: Vec<Unseen>,
+    /// How many things are judged.
+    pub judged: usize,
+    /// How often it was played.
+    pub attempts: usize,
     /// Its run in memory.
     pub rehearsal: Rehearsal,
     /// The modules' bytes, by plugin.
@@ -69,6 +89,7 @@ pub fn cast<'a>(
     at: usize,
     job: &'a Job<'a>,
     rehearsal: Rehearsal,
+    otherwise: &Rehearsal,
     modules: Vec<Vec<u8>>,
 ) -> Result<Cast<'a>, &'static str> {
     let events = &rehearsal.events;
@@ -100,11 +121,102 @@ pub fn cast<'a>(
     };
     let route_timeout_ms = if job.case.steps.iter().any(times_out) { 500 } else { 15_000 };
     let alone = ticks || alone(job, &rehearsal);
-    Ok(Cast { at, job, modules, origins, upstreams, alone, ticks, route_timeout_ms, rehearsal })
+    let origins: Vec<Origin> = origins;
+    let sight = Sight {
+        scheme: origins.iter().all(|origin| *origin == Origin::Http2),
+        panics: views::traps(events).any(|trap| trap.panic.is_some()),
+        metrics: {
+            let before_steps = events.iter().take_while(|event| !matches!(event, Event::Step(_)));
+            !effects_of(before_steps).any(|effect| matches!(effect, Effect::MetricChanged { .. }))
+        },
+        shaky: shaky(&rehearsal, otherwise),
+    };
+    let mut case = job.case.clone().into_owned();
+    let (mut unseen, judged) = unseen::mask(&mut case, &sight);
+    if cut_every(job) {
+        let why = "the body was sent in one piece only".to_owned();
+        unseen.push(Unseen { what: "cut".to_owned(), why, span: Some(job.case.span.clone()) });
+    }
+    Ok(Cast {
+        at,
+        job,
+        case,
+        unseen,
+        judged,
+        attempts: 0,
+        modules,
+        origins,
+        upstreams,
+        alone,
+        ticks,
+        route_timeout_ms,
+        rehearsal,
+    })
 }
 
 fn effects(events: &[Event]) -> impl Iterator<Item = &Effect> {
-    views::hostcalls(events).flat_map(|record| record.effects.iter())
+    effects_of(events.iter())
+}
+
+fn effects_of<'e>(events: impl Iterator<Item = &'e Event>) -> impl Iterator<Item = &'e Effect> {
+    events.flat_map(|event| match event {
+        Event::Hostcall(record) => record.effects.as_slice(),
+        _ => &[],
+    })
+}
+
+/// What holds in one run in memory and not in another, in which only what nobody promises is otherwise: the clock,
+/// ports, how long things take.
+fn shaky(rehearsal: &Rehearsal, otherwise: &Rehearsal) -> Vec<Span> {
+    let spans = |of: &Rehearsal| of.failures.iter().filter_map(|f| f.span.clone()).collect::<Vec<Span>>();
+    let always = spans(rehearsal);
+    spans(otherwise).into_iter().filter(|span| !always.contains(span)).collect()
+}
+
+/// Envoy's profile, with another time in the one header that has one.
+static LATER: Profile =
+    Profile { added_call_response_headers: &[("x-envoy-upstream-service-time", "1")], ..profile::ENVOY };
+
+/// How much later a timer may come than in memory.
+const SLACK: Duration = Duration::from_millis(25);
+
+/// Runs a case in memory where everything that nobody promises is otherwise.
+pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
+    let mut scenario = job.scenario.clone();
+    scenario.clock_ns = scenario.clock_ns.wrapping_add(987_654_321_987_654_000);
+    scenario.seed = scenario.seed.wrapping_add(1);
+    let text = |path: &str, value: &str| (path.to_owned(), PropertyValue::Bytes(value.to_owned().into()));
+    let int = |path: &str| (path.to_owned(), PropertyValue::Int(1_234_567));
+    let others = [
+        text("source.address", "127.0.0.1:51234"),
+        text("destination.address", "127.0.0.1:11234"),
+        text("upstream.address", "127.0.0.1:8181"),
+        text("upstream.local_address", "127.0.0.1:51235"),
+        int("source.port"),
+        int("destination.port"),
+        int("upstream.port"),
+        int("request.time"),
+        int("request.duration"),
+        int("response.backend_latency"),
+        int("upstream.cx_pool_ready_duration"),
+        int("connection_id"),
+        int("connection.id"),
+        text("xds.node", "another"),
+    ];
+    for (path, value) in others {
+        if scenario.properties.iter().all(|(given, _)| given.value != path) {
+            scenario.properties.push((Spanned { value: path, span: 0..0 }, value));
+        }
+    }
+    let mut case = job.case.clone().into_owned();
+    for step in &mut case.steps {
+        if let StepKind::Advance(duration) = &mut step.kind {
+            *duration += SLACK;
+        }
+    }
+    let (host, store) = (job.host.clone(), job.store);
+    let other = Job { scenario: &scenario, case: Cow::Owned(case), profile: &LATER, host, store, real: None };
+    case::rehearse(&other, plugins)
 }
 
 fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'static str> {
@@ -134,6 +246,10 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
         if let StepKind::Advance(duration) = &step.kind {
             now += duration.as_millis();
         }
+    }
+    let several = job.scenario.plugins.iter().any(|plugin| plugin.env.len() > 1);
+    if several && views::hostcalls(events).any(|record| record.name == "environ_get") {
+        return Err("Envoy gives environment variables in no order");
     }
     if ticks && now > LONGEST_WAIT.as_millis() {
         return Err("a timer would have to be waited for");
@@ -240,10 +356,15 @@ fn origin(protocol: Protocol, request: &Request, index: usize, rehearsal: &Rehea
     let exchange = rehearsal.steps.get(index).and_then(|step| step.exchange);
     let seen = exchange.map_or_else(SeenMessage::default, |of| views::seen(&rehearsal.events, of, Peer::Upstream));
     let tame = seen.headers.as_ref().is_none_or(|headers| is_tame(headers, &seen.body) || !seen.complete);
+    if reads(&rehearsal.events).any(|path| path.starts_with("xds")) {
+        // One origin, by the name that the profile has.
+        return Origin::Http1;
+    }
     let bare = match &request.upstream {
         Upstream::Fail(Fault::Refused | Fault::Unknown) => return Origin::Refused,
         Upstream::Fail(_) => false,
-        Upstream::Never(_) => true,
+        // Nothing is to arrive: over HTTP/2 a head may already be on its way when the plugin answers.
+        Upstream::Never(_) => false,
         Upstream::Reply(reply) => {
             reply.body.is_none() && !matches!(reply.status, 204 | 304) && request.method != "HEAD" && {
                 let announced = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));

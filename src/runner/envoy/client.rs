@@ -6,7 +6,7 @@ use super::stage::Stage;
 use crate::abi::ExchangeId;
 use crate::message::{Headers, Part};
 use crate::runner::message;
-use crate::scenario::{Protocol, Request};
+use crate::scenario::{Protocol, Request, Upstream};
 use crate::trace::{Event, Peer};
 use bytes::Bytes;
 use std::io;
@@ -23,7 +23,9 @@ pub async fn send(stage: &Rc<Stage>, port: u16, exchange: ExchangeId, request: &
     let parts = message::request(request, protocol, None);
     match protocol {
         Protocol::Http1 => send1(stage, stream, exchange, request, parts).await,
-        Protocol::H2 => send2(stage, stream, exchange, parts).await.map_err(|error| io::Error::other(error.to_string())),
+        Protocol::H2 => {
+            send2(stage, stream, exchange, request, parts).await.map_err(|error| io::Error::other(error.to_string()))
+        }
     }
 }
 
@@ -53,9 +55,9 @@ async fn send1(
 ) -> io::Result<Connection> {
     let (reading, mut writing) = stream.into_split();
     let (scene, ours) = (stage.number(), stage.clone());
-    let head_only = request.method == "HEAD";
+    let asked = request.clone();
     let task = tokio::task::spawn_local(async move {
-        if take1(&ours, scene, exchange, Reader::new(reading), head_only).await.is_err() {
+        if take1(&ours, scene, exchange, Reader::new(reading), &asked).await.is_err() {
             ours.sight_for(scene, Event::Output { exchange, to: Peer::Client, part: Part::Reset });
         }
         ours.client_ended(scene, exchange);
@@ -98,7 +100,7 @@ async fn send1(
             break;
         }
         // Each piece is read by itself.
-        stage.barrier.pass(2).await.map_err(io::Error::other)?;
+        stage.barrier.pass(1).await.map_err(io::Error::other)?;
     }
     Ok(Connection { tasks: vec![task], _writing: Some(writing) })
 }
@@ -108,17 +110,29 @@ async fn take1(
     scene: usize,
     exchange: ExchangeId,
     mut reader: Reader,
-    head_only: bool,
+    request: &Request,
 ) -> io::Result<()> {
+    let head_only = request.method == "HEAD";
     let sight = |part| stage.sight_for(scene, Event::Output { exchange, to: Peer::Client, part });
     let head = reader.head().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     let mut rest = if head_only { Rest::Done } else { head.rest(Rest::UntilClose) };
     if rest == Rest::UntilClose && bodyless(&head) {
         rest = Rest::Done;
     }
-    sight(Part::Headers { headers: response_headers(&head), end_of_stream: rest == Rest::Done });
-    while let Some(part) = reader.piece(&mut rest).await? {
+    let announced = matches!(rest, Rest::Length(_));
+    let mut headers = response_headers(&head);
+    without_envoys_own(&mut headers, request);
+    sight(Part::Headers { headers, end_of_stream: rest == Rest::Done });
+    while let Some(part) = stage.piece(scene, exchange, &mut reader, &mut rest).await? {
         sight(part);
+    }
+    if announced {
+        // More than was announced: nobody who reads HTTP sees it, but it is on the wire.
+        stage.barrier.pass(1).await.map_err(io::Error::other)?;
+        let surplus = reader.surplus();
+        if !surplus.is_empty() {
+            sight(Part::Data { bytes: surplus, end_of_stream: true });
+        }
     }
     Ok(())
 }
@@ -127,6 +141,28 @@ async fn take1(
 fn bodyless(head: &Head) -> bool {
     let [_, status, _] = &head.words;
     matches!(&status[..], b"204" | b"304") || status.starts_with(b"1")
+}
+
+/// Takes off what Envoy writes on every response, so that what is left is the origin's and the plugins'.
+fn without_envoys_own(headers: &mut Headers, request: &Request) {
+    let reply = match &request.upstream {
+        Upstream::Reply(reply) => message::response(reply, Protocol::Http1, None, false),
+        Upstream::Never(_) | Upstream::Fail(_) => Vec::new(),
+    };
+    let given =
+        |name: &[u8]| matches!(reply.first(), Some(Part::Headers { headers, .. }) if headers.get(name).is_some());
+    let is = |name: &[u8], value: &[u8]| headers.get(name).is_some_and(|found| found == value);
+    let own = [
+        (&b"date"[..], headers.get(b"date").is_some_and(|date| date.len() == 29 && date.ends_with(b" GMT"))),
+        (b"content-length", is(b"content-length", b"0")),
+        (b"transfer-encoding", is(b"transfer-encoding", b"chunked")),
+        (b"connection", is(b"connection", b"close")),
+    ];
+    for (name, is_own) in own {
+        if is_own && !given(name) {
+            headers.remove(name);
+        }
+    }
 }
 
 fn response_headers(head: &Head) -> Headers {
@@ -143,6 +179,7 @@ async fn send2(
     stage: &Rc<Stage>,
     stream: TcpStream,
     exchange: ExchangeId,
+    request: &Request,
     parts: Vec<Part>,
 ) -> Result<Connection, Box<dyn std::error::Error>> {
     let (client, connection) = h2::client::Builder::new()
@@ -161,9 +198,9 @@ async fn send2(
         match (part, &mut sending) {
             (Part::Headers { headers, end_of_stream }, _) => {
                 let (response, out) = client.send_request(request_head(&headers)?, end_of_stream)?;
-                let ours = stage.clone();
+                let (ours, asked) = (stage.clone(), request.clone());
                 connection.tasks.push(tokio::task::spawn_local(async move {
-                    if take2(&ours, scene, exchange, response).await.is_err() {
+                    if take2(&ours, scene, exchange, response, &asked).await.is_err() {
                         ours.sight_for(scene, Event::Output { exchange, to: Peer::Client, part: Part::Reset });
                     }
                     ours.client_ended(scene, exchange);
@@ -215,6 +252,7 @@ async fn take2(
     scene: usize,
     exchange: ExchangeId,
     response: h2::client::ResponseFuture,
+    request: &Request,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let sight = |part| stage.sight_for(scene, Event::Output { exchange, to: Peer::Client, part });
     let (head, mut body) = response.await?.into_parts();
@@ -223,6 +261,7 @@ async fn take2(
     for (name, value) in super::server2::fields(&head.headers) {
         headers.append(name, value);
     }
+    without_envoys_own(&mut headers, request);
     sight(Part::Headers { headers, end_of_stream: body.is_end_stream() });
     receive(&mut body, sight).await
 }

@@ -25,9 +25,9 @@ pub enum Origin {
 impl Origin {
     fn cluster(self) -> &'static str {
         match self {
-            Self::Http1 => "origin",
-            Self::Http2 => "origin-h2",
-            Self::Refused => "origin-refused",
+            Self::Http1 => "cluster",
+            Self::Http2 => "cluster-h2",
+            Self::Refused => "cluster-refused",
         }
     }
 }
@@ -61,16 +61,20 @@ pub fn listener_name(number: usize, origin: Origin) -> String {
 }
 
 /// The whole configuration.
-pub fn config(entries: &[Entry<'_>], origins: &BTreeMap<Origin, u16>, upstreams: &BTreeMap<String, Upstream>) -> String {
+pub fn config(
+    entries: &[Entry<'_>],
+    origins: &BTreeMap<Origin, u16>,
+    upstreams: &BTreeMap<String, Upstream>,
+) -> String {
     let mut listeners = vec![barrier()];
     for entry in entries {
         for origin in &entry.origins {
             listeners.push(listener(entry, *origin));
         }
     }
-    let own = origins.iter().map(|(origin, port)| {
-        cluster(origin.cluster(), Upstream { port: *port, http2: *origin == Origin::Http2 })
-    });
+    let own = origins
+        .iter()
+        .map(|(origin, port)| cluster(origin.cluster(), Upstream { port: *port, http2: *origin == Origin::Http2 }));
     let clusters: Vec<Value> = own.chain(upstreams.iter().map(|(name, upstream)| cluster(name, *upstream))).collect();
     json!({
         "node": { "id": "pwtest", "cluster": "pwtest" },
@@ -100,7 +104,7 @@ fn manager(route: Value, filters: Vec<Value>) -> Value {
         "delayed_close_timeout": "0.05s",
         "http_protocol_options": { "enable_trailers": true },
         "http2_protocol_options": { "allow_metadata": true },
-        "route_config": { "name": "rc", "virtual_hosts": [{ "name": "vh", "domains": ["*"], "routes": [route] }] },
+        "route_config": { "name": "rc", "virtual_hosts": [{ "name": "virtual_host", "domains": ["*"], "routes": [route] }] },
         "http_filters": filters,
     });
     let kind = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
@@ -121,7 +125,7 @@ fn barrier() -> Value {
 fn listener(entry: &Entry<'_>, origin: Origin) -> Value {
     let timeout = format!("{}.{:03}s", entry.route_timeout_ms / 1000, entry.route_timeout_ms % 1000);
     let route = json!({
-        "name": "rt",
+        "name": "route",
         "match": { "prefix": "/" },
         "route": { "cluster": origin.cluster(), "timeout": timeout },
     });
@@ -248,7 +252,8 @@ mod tests {
 
     #[test]
     fn bytes_as_base64() {
-        let all = [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"\xff\xfe\xfd\xfc", "//79/A==")];
+        let all =
+            [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"\xff\xfe\xfd\xfc", "//79/A==")];
         for (bytes, text) in all {
             assert_eq!(base64(bytes), text);
         }

@@ -149,6 +149,14 @@ impl Reader {
         }
     }
 
+    /// What came behind the message.
+    pub fn surplus(&mut self) -> Bytes {
+        self.buffer.reserve(64 << 10);
+        // Nothing more is no error here, and neither is an end.
+        let _ = self.stream.try_read_buf(&mut self.buffer);
+        self.buffer.split().freeze()
+    }
+
     /// Whether the other end has closed; waits until it does or says something.
     pub async fn closed(&mut self) -> bool {
         !matches!(self.more().await, Ok(true))

@@ -134,7 +134,10 @@ mod tests {
         let found = records(text, b"\x1em ", 100);
         let texts: Vec<&[u8]> = found.iter().map(|record| &record.text[..]).collect();
         assert_eq!(texts, [&b"one"[..], b"two\nthree \x1em 7 9 info four\n", b""]);
-        assert_eq!(found.iter().map(|r| (r.offset, r.worker)).collect::<Vec<_>>(), [(100, false), (116, true), (155, true)]);
+        assert_eq!(
+            found.iter().map(|r| (r.offset, r.worker)).collect::<Vec<_>>(),
+            [(100, false), (116, true), (155, true)]
+        );
         assert_eq!(found[1].level, "error");
     }
 

@@ -52,7 +52,6 @@ pub fn path_of(host: &str) -> Option<PathBuf> {
 struct Shared<'a> {
     path: &'a Path,
     folder: &'a Path,
-    plugins: &'a Plugins,
     batches: Mutex<VecDeque<Vec<Cast<'a>>>>,
     sessions: AtomicUsize,
     stop: AtomicBool,
@@ -70,9 +69,8 @@ pub fn run<'a>(
     let runtime = session::runtime().map_err(unusable)?;
     let version = runtime.block_on(session::or_interrupted(process::version(path)))??;
     drop(runtime);
-    let warning = (!version.starts_with(&format!("{KNOWN_VERSION}."))).then(|| {
-        format!("{} is Envoy {version}; the profile `envoy` was made from {KNOWN_VERSION}", path.display())
-    });
+    let warning = (!version.starts_with(&format!("{KNOWN_VERSION}.")))
+        .then(|| format!("{} is Envoy {version}; the profile `envoy` was made from {KNOWN_VERSION}", path.display()));
     let folder = tempfile::Builder::new().prefix("pwtest-envoy-").tempdir().map_err(unusable)?;
     let mut casts = Vec::new();
     for (at, job) in jobs {
@@ -84,7 +82,6 @@ pub fn run<'a>(
     let shared = Shared {
         path,
         folder: folder.path(),
-        plugins,
         batches: Mutex::new(batches(casts)),
         sessions: AtomicUsize::new(0),
         stop: AtomicBool::new(false),
@@ -126,7 +123,7 @@ fn work(shared: &Shared<'_>, sender: &Sender) -> Result<(), EnvoyError> {
             return Ok(());
         }
         let folder = shared.folder.join(shared.sessions.fetch_add(1, Ordering::Relaxed).to_string());
-        let session = Session { path: shared.path, folder: &folder, plugins: shared.plugins };
+        let session = Session { path: shared.path, folder: &folder };
         let left = session.run(batch, &mut |at, result| {
             let _ = sender.send(Ok((at, Box::new(result))));
         })?;
@@ -158,7 +155,8 @@ fn prepare<'a>(at: usize, job: &'a Job<'a>, plugins: &Plugins) -> Result<Box<Cas
             }
         }
     }
-    cast(at, job, rehearsal, modules).map(Box::new).map_err(|why| {
+    let otherwise = cast::rehearse_otherwise(job, plugins);
+    cast(at, job, rehearsal, &otherwise, modules).map(Box::new).map_err(|why| {
         result.status = CaseStatus::Unseen;
         let span = Some(job.case.span.clone());
         result.unseen.push(Unseen { what: "case".to_owned(), why: why.to_owned(), span });

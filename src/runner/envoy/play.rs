@@ -7,14 +7,16 @@ use super::cast::{Cast, Served};
 use super::client::{self, Connection};
 use super::config::{Origin, listener_name};
 use super::error::EnvoyError;
+use super::log::Record;
 use super::process::Envoy;
 use super::stage::{Answer, Flight, Stage};
 use super::tracer::{Speaker, Tracer};
-use crate::abi::ExchangeId;
+use crate::abi::{ExchangeId, MetricType};
 use crate::runner::drive::{StepRun, label};
 use crate::runner::verdict;
-use crate::scenario::{Callout, CalloutReply, Expect, Failure as Fault, Request, Step, StepKind, Upstream};
-use crate::trace::{Event, HttpCall, StepStarted};
+use crate::scenario::{Callout, CalloutReply, Case, Expect, Failure as Fault, Request, Step, StepKind, Upstream};
+use crate::trace::{Effect, Event, HttpCall, StepStarted};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
@@ -37,6 +39,10 @@ const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 /// A step with timers is never quiet; it ends.
 const LONGEST_STEP: Duration = Duration::from_secs(20);
 
+fn wants_metrics(case: &Case) -> bool {
+    case.all_expectations().any(|expect| !expect.metrics.is_empty())
+}
+
 /// One case on its stage.
 pub struct Player<'a> {
     envoy: &'a mut Envoy,
@@ -53,6 +59,9 @@ pub struct Player<'a> {
     now_ns: u64,
     taken: usize,
     over: bool,
+    kept: Vec<Record>,
+    /// The first request is on its way; what came before came from starting.
+    begun: bool,
 }
 
 struct Plan<'a> {
@@ -92,6 +101,8 @@ impl<'a> Player<'a> {
             now_ns: 0,
             taken: 0,
             over: false,
+            kept: Vec::new(),
+            begun: false,
         }
     }
 
@@ -103,18 +114,25 @@ impl<'a> Player<'a> {
     /// Plays every step. What was seen is there even where Envoy did not survive.
     pub async fn play(mut self) -> (Played, Result<(), EnvoyError>) {
         let mut ended = Ok(());
-        let case = &*self.cast.job.case;
+        let case = &self.cast.case;
         for (index, step) in case.steps.iter().enumerate() {
             self.plans.extend(step.callouts.iter().map(|callout| Plan { callout, step: index, used: false }));
             let start = if index == 0 { 0 } else { self.tracer.events.len() };
             let label = label(step, self.cast.job.scenario);
             self.stage.sight(Event::Step(StepStarted { index, label }));
             self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
+            self.plan_calls();
+            self.begun = true;
             ended = self.step(index, step).await;
             if ended.is_ok() && !self.over {
                 ended = self.settle().await;
             }
-            self.take_in();
+            let metrics = ended.is_ok() && !self.over && wants_metrics(case);
+            let closed = self.steps.get(index).and_then(|run| run.exchange).and_then(|of| self.closed_at(of));
+            self.take_in_until(closed);
+            if metrics {
+                self.metrics().await;
+            }
             let end = self.tracer.events.len();
             let scene = self.stage.scene.borrow();
             let open: Vec<ExchangeId> = scene.flights.iter().filter(|f| !f.ended).map(|f| f.exchange).collect();
@@ -174,15 +192,52 @@ impl<'a> Player<'a> {
         (self.envoy.log.length(), scene.sightings.len(), complete)
     }
 
-    /// Puts what is new into the trace.
-    fn take_in(&mut self) {
-        let records: Vec<_> = self.envoy.log.read_new().unwrap_or_default();
-        let records: Vec<_> = records.into_iter().filter(|record| record.worker).collect();
-        let mut scene = self.stage.scene.borrow_mut();
-        let sightings = std::mem::take(&mut scene.sightings);
+    /// The length of the log when the client had the whole answer.
+    fn closed_at(&self, exchange: ExchangeId) -> Option<u64> {
+        let scene = self.stage.scene.borrow();
+        scene.sightings.iter().find(|(_, event)| *event == Event::ExchangeClosed(exchange)).map(|(at, _)| *at)
+    }
+
+    /// Puts what is new into the trace. Time stands still between two steps: a timer that fires after a request has
+    /// come to its end belongs to what comes then.
+    fn take_in_until(&mut self, closed: Option<u64>) {
+        let new = self.envoy.log.read_new().unwrap_or_default();
+        let mut records = std::mem::take(&mut self.kept);
+        records.extend(new.into_iter().filter(|record| record.worker));
+        let mut sightings = std::mem::take(&mut self.stage.scene.borrow_mut().sightings);
+        let tick = closed.and_then(|closed| {
+            let is_tick = |text: &[u8]| text.starts_with(b"[host->vm] proxy_on_tick(");
+            records.iter().position(|record| record.offset >= closed && is_tick(&record.text))
+        });
+        if let Some(tick) = tick {
+            self.kept = records.split_off(tick);
+            let at = self.kept.first().map_or(u64::MAX, |record| record.offset);
+            let later: Vec<_> = sightings
+                .iter()
+                .position(|(when, _)| *when > at)
+                .map(|from| sightings.split_off(from))
+                .into_iter()
+                .flatten()
+                .collect();
+            self.stage.scene.borrow_mut().sightings = later;
+        }
+        let scene = self.stage.scene.borrow();
         let calls: Vec<HttpCall> = scene.calls.iter().map(|call| call.call.clone()).collect();
         drop(scene);
         self.tracer.absorb(&records, sightings, &calls);
+    }
+
+    /// What Envoy counts for plugins, as it is now.
+    async fn metrics(&mut self) {
+        let Ok(page) = self.envoy.admin("GET", "/stats?filter=%5Ewasmcustom%5C.").await else { return };
+        let text = String::from_utf8_lossy(&page).into_owned();
+        let counted = text.lines().filter_map(|line| {
+            let (name, value) = line.strip_prefix("wasmcustom.")?.rsplit_once(": ")?;
+            let (name, value) = (Bytes::from(name.to_owned()), value.trim().parse().ok()?);
+            Some(Effect::MetricChanged { name, kind: MetricType::Gauge, value })
+        });
+        let effects: Vec<Effect> = counted.collect();
+        self.tracer.counted(effects);
     }
 
     async fn step(&mut self, index: usize, step: &'a Step) -> Result<(), EnvoyError> {
@@ -232,6 +287,7 @@ impl<'a> Player<'a> {
         }
         let (begun, mut quiet) = (Instant::now(), Instant::now());
         let mut activity = self.activity();
+        let mut hurried = false;
         loop {
             self.settle().await?;
             self.plan_calls();
@@ -241,12 +297,17 @@ impl<'a> Player<'a> {
             }
             let next = self.activity();
             if next != activity {
-                (activity, quiet) = (next, Instant::now());
+                (activity, quiet, hurried) = (next, Instant::now(), false);
             }
             if let Some(((at, _), due)) = self.due.pop_first() {
                 self.fire(at, due).await?;
                 quiet = Instant::now();
                 continue;
+            }
+            // The rest of a message that is shorter than announced never comes.
+            if !stuck && !hurried && quiet.elapsed() > SHORT_PATIENCE {
+                self.stage.hurry.notify_waiters();
+                hurried = true;
             }
             if quiet.elapsed() > patience || begun.elapsed() > LONGEST_STEP || (stuck && begun.elapsed() > patience) {
                 return Ok(());
@@ -330,7 +391,7 @@ impl<'a> Player<'a> {
         loop {
             let call = {
                 let mut scene = self.stage.scene.borrow_mut();
-                let next = scene.calls.iter_mut().enumerate().skip(self.taken).next();
+                let next = scene.calls.iter_mut().enumerate().nth(self.taken);
                 match next {
                     Some((at, call)) if call.complete => {
                         call.planned = true;
@@ -342,8 +403,15 @@ impl<'a> Player<'a> {
             let Some((at, call)) = call else { return };
             self.taken = at + 1;
             let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &call.upstream[..];
-            let Some(plan) = self.plans.iter_mut().find(to) else {
-                let span = self.cast.job.case.steps.get(step).map(|s| s.span.clone());
+            let early = !self.begun;
+            let again = |plan: &&mut Plan<'_>| plan.callout.to.value.as_bytes() == &call.upstream[..];
+            let mut unused = self.plans.iter_mut().find(to);
+            if unused.is_none() && early {
+                // Plugins start three times, and call each time.
+                unused = self.plans.iter_mut().find(again);
+            }
+            let Some(plan) = unused else {
+                let span = self.cast.case.steps.get(step).map(|s| s.span.clone());
                 let failure = verdict::unplanned_call(&call, span, self.tracer.events.len());
                 if let Some(run) = self.steps.get_mut(step) {
                     run.failures.push(failure);
@@ -382,7 +450,7 @@ impl<'a> Player<'a> {
 
     /// What is left over at the end of the case.
     fn finish(&mut self) {
-        let case = &self.cast.job.case;
+        let case = &self.cast.case;
         let names: Vec<String> = self.cast.job.scenario.plugins.iter().map(|p| p.name.clone()).collect();
         let open: Vec<ExchangeId> =
             self.stage.scene.borrow().flights.iter().filter(|f| !f.ended).map(|f| f.exchange).collect();

@@ -5,7 +5,7 @@
 
 use super::error::EnvoyError;
 use super::http1;
-use super::log::LogFile;
+use super::log::{LogFile, Record};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -48,7 +48,8 @@ pub async fn version(path: &Path) -> Result<String, EnvoyError> {
     }
     let folder = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
     let (said, exit) = (folder.path().join("said"), folder.path().join("exit"));
-    let mut child = spawn(path, &["--version".to_owned()], &said, &exit).map_err(|error| unusable(error.to_string()))?;
+    let mut child =
+        spawn(path, &["--version".to_owned()], &said, &exit).map_err(|error| unusable(error.to_string()))?;
     let guard = child.stdin.take();
     let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
     drop(guard);
@@ -84,10 +85,27 @@ fn spawn(path: &Path, arguments: &[String], log: &Path, exit: &Path) -> std::io:
         .spawn()
 }
 
+/// Envoy did not come up.
+#[derive(Debug)]
+pub struct StartFailed {
+    /// Why.
+    pub error: EnvoyError,
+    /// Everything that it logged.
+    pub records: Vec<Record>,
+}
+
+impl From<EnvoyError> for StartFailed {
+    fn from(error: EnvoyError) -> Self {
+        Self { error, records: Vec::new() }
+    }
+}
+
 impl Envoy {
     /// Starts Envoy with a configuration and waits until its admin interface answers and every listener has a port.
-    pub async fn start(path: &Path, config: &str, folder: &Path) -> Result<Self, EnvoyError> {
-        let io = |error: std::io::Error| EnvoyError::Unusable { path: path.to_owned(), why: error.to_string() };
+    pub async fn start(path: &Path, config: &str, folder: &Path) -> Result<Self, StartFailed> {
+        let io = |error: std::io::Error| {
+            StartFailed::from(EnvoyError::Unusable { path: path.to_owned(), why: error.to_string() })
+        };
         let file = |name: &str| folder.join(name);
         std::fs::write(file("envoy.json"), config).map_err(io)?;
         let log = LogFile::new(file("log"));
@@ -111,13 +129,13 @@ impl Envoy {
         let mut envoy = Self { child, guard, exit_file, log, admin };
         let until = Instant::now() + START_LIMIT;
         loop {
-            if let Some(died) = envoy.died() {
-                return Err(died);
+            if let Some(error) = envoy.died() {
+                return Err(StartFailed { error, records: envoy.log.read_new().unwrap_or_default() });
             }
             if Instant::now() > until {
                 let tail = envoy.log.tail();
                 envoy.stop().await;
-                return Err(EnvoyError::NotReady { seconds: START_LIMIT.as_secs(), tail });
+                return Err(EnvoyError::NotReady { seconds: START_LIMIT.as_secs(), tail }.into());
             }
             let address = std::fs::read_to_string(file("admin")).ok().and_then(|text| text.trim().parse().ok());
             if let Some(address) = address {

@@ -31,8 +31,9 @@ async fn connection(stage: &Stage, stream: TcpStream, role: &Role) -> io::Result
     while let Some(head) = reader.head().await? {
         let mut rest = head.rest(Rest::Done);
         let ticket = stage.arrived(role, request_headers(&head), rest == Rest::Done);
+        let announced = matches!(rest, Rest::Length(_));
         loop {
-            match reader.piece(&mut rest).await {
+            match stage.piece_of(&ticket, &mut reader, &mut rest).await {
                 Ok(Some(part)) => stage.part(&ticket, part),
                 Ok(None) => break,
                 Err(error) => {
@@ -40,6 +41,14 @@ async fn connection(stage: &Stage, stream: TcpStream, role: &Role) -> io::Result
                     stage.gone(&ticket);
                     return Err(error);
                 }
+            }
+        }
+        if announced {
+            // More than was announced is on the wire, too.
+            stage.barrier.pass(1).await.map_err(io::Error::other)?;
+            let surplus = reader.surplus();
+            if !surplus.is_empty() {
+                stage.part(&ticket, Part::Data { bytes: surplus, end_of_stream: true });
             }
         }
         let answer = tokio::select! {

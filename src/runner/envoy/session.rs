@@ -1,21 +1,20 @@
 //! One Envoy process and the cases that share it, from the first port to the last result.
 
 use super::barrier::Barrier;
-use super::cast::{self, Cast, Served};
+use super::cast::{Cast, Served};
 use super::config::{self, Entry, Origin, Upstream};
 use super::error::EnvoyError;
+use super::log::Record;
 use super::play::{Played, Player};
-use super::process::Envoy;
+use super::process::{Envoy, StartFailed};
 use super::stage::{Role, Stage};
-use super::tracer::Speaker;
-use super::unseen::{self, Sight};
+use super::tracer::{Speaker, Tracer};
 use super::{server1, server2};
 use crate::abi::PluginIndex;
 use crate::expect::Failure;
 use crate::runner::case;
-use crate::runner::result::{CaseResult, CaseStatus, Unseen};
-use crate::runner::Plugins;
-use crate::trace::views;
+use crate::runner::result::{CaseResult, CaseStatus};
+use crate::scenario::PluginSpec;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
@@ -29,9 +28,13 @@ pub struct Session<'a> {
     pub path: &'a Path,
     /// A folder of its own.
     pub folder: &'a Path,
-    /// The modules.
-    pub plugins: &'a Plugins,
 }
+
+/// A process that is ready: its surroundings, the ports of its listeners, and who logs how in each case.
+type Started = (Envoy, Rc<Stage>, BTreeMap<String, u16>, Vec<Vec<Speaker>>);
+
+/// A case with timers is played so often before it has failed.
+const MOST_ATTEMPTS: usize = 4;
 
 /// Results as they come, with the place of the job.
 pub type Take<'a> = dyn FnMut(usize, CaseResult) + 'a;
@@ -56,7 +59,8 @@ pub async fn or_interrupted<T>(running: impl Future<Output = T>) -> Result<T, En
 impl<'a> Session<'a> {
     /// Plays a batch; gives back what has to be played in another process.
     pub fn run<'c>(&self, batch: Vec<Cast<'c>>, take: &mut Take<'_>) -> Result<Vec<Vec<Cast<'c>>>, EnvoyError> {
-        let unusable = |error: std::io::Error| EnvoyError::Unusable { path: self.path.to_owned(), why: error.to_string() };
+        let unusable =
+            |error: std::io::Error| EnvoyError::Unusable { path: self.path.to_owned(), why: error.to_string() };
         let runtime = runtime().map_err(unusable)?;
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, or_interrupted(self.batch(batch, take)))?
@@ -66,25 +70,29 @@ impl<'a> Session<'a> {
         let begun = Instant::now();
         let (mut envoy, stage, ports, speakers) = match self.start(&batch).await {
             Ok(started) => started,
-            Err(error @ (EnvoyError::Exited { .. } | EnvoyError::NotReady { .. })) if batch.len() > 1 => {
+            Err(StartFailed { error: EnvoyError::Exited { .. } | EnvoyError::NotReady { .. }, .. })
+                if batch.len() > 1 =>
+            {
                 // One of them keeps Envoy from starting, or this is no Envoy at all.
-                drop(error);
                 return Ok(batch.into_iter().map(|cast| vec![cast]).collect());
             }
-            Err(error @ EnvoyError::Exited { .. }) => {
+            Err(StartFailed { error: error @ EnvoyError::Exited { .. }, records }) => {
                 if let Some(cast) = batch.pop() {
-                    take(cast.at, not_started(&cast, &error, begun));
+                    take(cast.at, not_started(&cast, &error, &records, begun));
                 }
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(error),
+            Err(failed) => return Err(failed.error),
         };
         let start = envoy.log.read_new().unwrap_or_default();
         let start: Vec<_> = start.into_iter().filter(|record| record.worker).collect();
         let mut rest = batch.into_iter().enumerate();
-        while let Some((number, cast)) = rest.next() {
+        let mut again = Vec::new();
+        while let Some((number, mut cast)) = rest.next() {
             let begun = Instant::now();
-            stage.clear(cast.job.scenario.protocol);
+            if number > 0 {
+                stage.clear(cast.job.scenario.protocol);
+            }
             let speakers = speakers.get(number).map(Vec::as_slice).unwrap_or_default();
             let mut player = Player::new(&mut envoy, stage.clone(), &cast, number, &ports, speakers);
             match cast.alone {
@@ -93,24 +101,31 @@ impl<'a> Session<'a> {
             }
             let (played, ended) = player.play().await;
             let over = played.over;
-            take(cast.at, judged(&cast, played, ended.as_ref().err(), begun));
+            let result = judged(&cast, played, ended.as_ref().err(), begun);
+            cast.attempts += 1;
+            // Timers run by the clock of a machine that has other things to do.
+            if cast.ticks && result.status == CaseStatus::Failed && cast.attempts < MOST_ATTEMPTS && ended.is_ok() {
+                again.push(vec![cast]);
+            } else {
+                take(cast.at, result);
+            }
             if ended.is_err() || over {
-                envoy.stop().await;
-                let left: Vec<Cast<'c>> = rest.map(|(_, cast)| cast).collect();
-                return Ok(if left.is_empty() { Vec::new() } else { vec![left] });
+                break;
             }
             // What is still to come from this case is not the next one's.
             let _ = envoy.log.read_new();
         }
         envoy.stop().await;
-        Ok(Vec::new())
+        let left: Vec<Cast<'c>> = rest.map(|(_, cast)| cast).collect();
+        if !left.is_empty() {
+            again.push(left);
+        }
+        Ok(again)
     }
 
-    async fn start(
-        &self,
-        batch: &[Cast<'_>],
-    ) -> Result<(Envoy, Rc<Stage>, BTreeMap<String, u16>, Vec<Vec<Speaker>>), EnvoyError> {
-        let io = |error: std::io::Error| EnvoyError::Unusable { path: self.path.to_owned(), why: error.to_string() };
+    async fn start(&self, batch: &[Cast<'_>]) -> Result<Started, StartFailed> {
+        let unusable = |why: String| StartFailed::from(EnvoyError::Unusable { path: self.path.to_owned(), why });
+        let io = |error: std::io::Error| unusable(error.to_string());
         std::fs::create_dir_all(self.folder).map_err(io)?;
         let mut servers = Vec::new();
         let mut origins = BTreeMap::new();
@@ -149,13 +164,17 @@ impl<'a> Session<'a> {
         }
         let text = config::config(&entries, &origins, &upstreams);
         let mut envoy = Envoy::start(self.path, &text, self.folder).await?;
-        let gone = |envoy: &mut Envoy, error: std::io::Error| envoy.died().unwrap_or_else(|| io(error));
+        let gone = |envoy: &mut Envoy, error: std::io::Error| envoy.died().map_or_else(|| io(error), StartFailed::from);
         let ports: BTreeMap<String, u16> = match envoy.ports().await {
             Ok(ports) => ports.into_iter().collect(),
             Err(error) => return Err(gone(&mut envoy, error)),
         };
         let barrier = Barrier::new(ports.get(config::BARRIER).copied().unwrap_or(0));
         let stage = Stage::new(envoy.log.path().to_owned(), barrier);
+        if let Some(first) = batch.first() {
+            // Plugins may call somebody while they start.
+            stage.clear(first.job.scenario.protocol);
+        }
         for (listener, role, http2) in servers {
             let stage = stage.clone();
             match http2 {
@@ -173,9 +192,9 @@ impl<'a> Session<'a> {
 
     fn entry<'c>(&self, number: usize, cast: &'c Cast<'_>) -> std::io::Result<(Entry<'c>, Vec<Speaker>)> {
         let scenario = cast.job.scenario;
-        let (mut modules, mut speakers) = (Vec::new(), Vec::new());
+        let mut modules = Vec::new();
         let mut vms: Vec<(&Path, &str, &[u8], &[(String, String)])> = Vec::new();
-        for (at, (spec, module)) in scenario.plugins.iter().zip(&cast.modules).enumerate() {
+        for (spec, module) in scenario.plugins.iter().zip(&cast.modules) {
             // The same file and name is the same VM, as in memory.
             let key = (spec.file.as_path(), spec.name.as_str(), &spec.vm_config[..], &spec.env[..]);
             let vm = vms.iter().position(|known| *known == key).unwrap_or_else(|| {
@@ -186,38 +205,29 @@ impl<'a> Session<'a> {
             let vm_id = if cast.alone { String::new() } else { format!("pw{number}-{vm}") };
             let marked = config::with_mark(module, &format!("{number}-{vm}"));
             let file = config::write_module(self.folder, &format!("case-{number}-{vm}.wasm"), &marked)?;
-            modules.push((file, vm_id.clone()));
-            let (name, root_id) = (spec.name.clone(), spec.root_id.clone());
-            speakers.push(Speaker { plugin: PluginIndex(at), name, root_id, vm_id });
+            modules.push((file, vm_id));
         }
         let mut origins = cast.origins.clone();
         origins.sort_unstable();
         origins.dedup();
+        let vm_ids: Vec<String> = modules.iter().map(|(_, vm_id): &(String, String)| vm_id.clone()).collect();
+        let speakers = speakers(cast, &vm_ids);
         Ok((Entry { number, scenario, modules, origins, route_timeout_ms: cast.route_timeout_ms }, speakers))
     }
 }
 
 fn judged(cast: &Cast<'_>, played: Played, error: Option<&EnvoyError>, begun: Instant) -> CaseResult {
     let mut result = case::empty_result(cast.job);
-    let panics = views::traps(&cast.rehearsal.events).any(|trap| trap.panic.is_some());
-    let sight = Sight { scheme: cast.origins.iter().all(|origin| *origin == Origin::Http2), panics };
-    let mut case = cast.job.case.clone().into_owned();
-    let (mut unseen, judged) = unseen::mask(&mut case, sight);
-    if cast::cut_every(cast.job) {
-        let why = "the body was sent in one piece only".to_owned();
-        unseen.push(Unseen { what: "cut".to_owned(), why, span: Some(cast.job.case.span.clone()) });
-    }
-    let job = cast.job.with_case(case);
-    result.failures = case::judge(&job, &played.steps, &played.events);
+    result.failures = case::judge(&cast.job.with_case(cast.case.clone()), &played.steps, &played.events);
     if let Some(error) = error {
         result.failures.insert(0, ended(error));
     }
-    result.status = match (result.failures.is_empty(), judged) {
+    result.status = match (result.failures.is_empty(), cast.judged) {
         (false, _) => CaseStatus::Failed,
         (true, 0) => CaseStatus::Unseen,
         (true, _) => CaseStatus::Passed,
     };
-    result.unseen = unseen;
+    result.unseen.clone_from(&cast.unseen);
     result.events = std::sync::Arc::new(played.events);
     result.duration = begun.elapsed();
     result
@@ -236,12 +246,49 @@ fn ended(error: &EnvoyError) -> Failure {
     }
 }
 
-/// Envoy did not start with this one case.
-fn not_started(cast: &Cast<'_>, error: &EnvoyError, begun: Instant) -> CaseResult {
+/// Envoy did not start with this one case, which may be what is expected.
+fn not_started(cast: &Cast<'_>, error: &EnvoyError, records: &[Record], begun: Instant) -> CaseResult {
     let mut result = case::empty_result(cast.job);
+    let job = cast.job.with_case(cast.case.clone());
     let failure = Failure { span: Some(cast.job.case.span.clone()), ..ended(error) };
-    result.failures = vec![failure];
-    result.status = CaseStatus::NotStarted;
+    let asked = cast.case.all_expectations().any(|expect| expect.load.is_some());
+    if !cast.rehearsal.refused.is_empty() {
+        // Each host has its own words for the same reason.
+        let known = cast.rehearsal.refused.iter().map(|reason| reason.title.as_str());
+        let text = known.chain([failure.title.as_str()]).collect::<Vec<_>>().join("\n");
+        (result.failures, result.status) = match asked {
+            true => case::judge_refusal(&job, &text),
+            false => (vec![failure], CaseStatus::NotStarted),
+        };
+        result.refusal = Some(text);
+    } else {
+        let speakers = speakers(cast, &vec![String::new(); cast.modules.len()]);
+        let mut tracer = Tracer::new(&speakers);
+        // The canary's: it fails before the others begin.
+        tracer.absorb(records, Vec::new(), &[]);
+        if error.is_crash() {
+            tracer.crashed(&error.to_string());
+        }
+        result.failures = case::judge_start(&job, failure, &tracer.events);
+        result.status = match (result.failures.is_empty(), cast.judged) {
+            (false, _) => CaseStatus::NotStarted,
+            (true, 0) => CaseStatus::Unseen,
+            (true, _) => CaseStatus::Passed,
+        };
+        result.events = std::sync::Arc::new(tracer.events);
+    }
+    result.unseen.clone_from(&cast.unseen);
     result.duration = begun.elapsed();
     result
+}
+
+fn speakers(cast: &Cast<'_>, vm_ids: &[String]) -> Vec<Speaker> {
+    let plugins = cast.job.scenario.plugins.iter().zip(vm_ids).enumerate();
+    let speaker = |(at, (spec, vm_id)): (usize, (&PluginSpec, &String))| Speaker {
+        plugin: PluginIndex(at),
+        name: spec.name.clone(),
+        root_id: spec.root_id.clone(),
+        vm_id: vm_id.clone(),
+    };
+    plugins.map(speaker).collect()
 }

@@ -4,6 +4,7 @@
 //! Every sighting carries the length of Envoy's log at that moment, so that wire and log can be put in one order.
 
 use super::barrier::Barrier;
+use super::http1::{Reader, Rest};
 use super::log;
 use crate::abi::{CallId, ExchangeId};
 use crate::message::{Headers, Part};
@@ -11,6 +12,7 @@ use crate::scenario::{Protocol, Reply, Request, Upstream};
 use crate::trace::{Event, HttpCall, Peer};
 use bytes::Bytes;
 use std::cell::RefCell;
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,13 +104,15 @@ pub struct Stage {
     pub scene: RefCell<Scene>,
     /// Something was sighted.
     pub moved: Notify,
+    /// Who still waits for a rest of a message gives up: Envoy has nothing more to send.
+    pub hurry: Notify,
 }
 
 impl Stage {
     /// An empty stage.
     pub fn new(log: PathBuf, barrier: Barrier) -> Rc<Self> {
         let scene = Scene::new(0, Protocol::Http1);
-        Rc::new(Self { log, barrier, scene: RefCell::new(scene), moved: Notify::new() })
+        Rc::new(Self { log, barrier, scene: RefCell::new(scene), moved: Notify::new(), hurry: Notify::new() })
     }
 
     /// The next case begins; what still arrives for the one before is nobody's.
@@ -149,7 +153,7 @@ impl Stage {
     }
 
     /// A message begins to arrive at one of our servers.
-    pub fn arrived(&self, role: &Role, headers: Headers, end_of_stream: bool) -> Ticket {
+    pub fn arrived(&self, role: &Role, mut headers: Headers, end_of_stream: bool) -> Ticket {
         let mut scene = self.scene.borrow_mut();
         let number = scene.number;
         let of = match role {
@@ -163,6 +167,9 @@ impl Stage {
                 };
                 flight.map_or(Of::Nobody, |flight| {
                     flight.arrivals += 1;
+                    if unannounced(&flight.request) && headers.get(b"content-length").is_some_and(|v| v == "0") {
+                        headers.remove(b"content-length");
+                    }
                     Of::Exchange(flight.exchange)
                 })
             }
@@ -197,6 +204,39 @@ impl Stage {
                 self.moved.notify_waiters();
             }
             Of::Nobody => {}
+        }
+    }
+
+    /// The next piece of a message, or its end where nothing more comes: a plugin may announce more than there is.
+    pub async fn piece_of(&self, ticket: &Ticket, reader: &mut Reader, rest: &mut Rest) -> io::Result<Option<Part>> {
+        match ticket.of {
+            Of::Exchange(_) => self.or_hurried(reader, rest).await,
+            Of::Call(_) | Of::Nobody => reader.piece(rest).await,
+        }
+    }
+
+    /// The same for the client.
+    pub async fn piece(
+        &self,
+        scene: usize,
+        _: ExchangeId,
+        reader: &mut Reader,
+        rest: &mut Rest,
+    ) -> io::Result<Option<Part>> {
+        match self.number() == scene {
+            true => self.or_hurried(reader, rest).await,
+            false => Ok(None),
+        }
+    }
+
+    async fn or_hurried(&self, reader: &mut Reader, rest: &mut Rest) -> io::Result<Option<Part>> {
+        tokio::select! {
+            biased;
+            piece = reader.piece(rest) => piece,
+            () = self.hurry.notified() => {
+                *rest = Rest::Done;
+                Ok(Some(Part::Data { bytes: Bytes::new(), end_of_stream: true }))
+            }
         }
     }
 
@@ -266,6 +306,11 @@ impl Call {
             }
         }
     }
+}
+
+/// Envoy says of such a request on HTTP/1.1 that it has no body.
+fn unannounced(request: &Request) -> bool {
+    request.body.is_none() && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-length"))
 }
 
 /// The call as the plugin made it: what Envoy adds on the way is taken off.

@@ -264,8 +264,23 @@ impl Tracer {
 
     fn trapped(&mut self, name: &str, message: &str) {
         let at = self.open.iter().rposition(|open| matches!(open, Open::Callback { name: of, .. } if of == name));
-        let closed = at.map(|at| self.open.split_off(at)).unwrap_or_default();
-        let Some(callback) = entry(name) else { return };
+        let mut closed = at.map(|at| self.open.split_off(at)).unwrap_or_default();
+        let callback = match entry(name) {
+            Some(callback) => callback,
+            // The allocator: the callback that asked for memory goes on, in a VM that has failed.
+            None => {
+                let running = self.open.iter().rev().find_map(|open| match open {
+                    Open::Callback { entry: Some(entry), context, plugin, from, .. } => {
+                        Some((*entry, *context, *plugin, *from))
+                    }
+                    _ => None,
+                });
+                let Some((entry, context, plugin, from)) = running else { return };
+                let name = name.to_owned();
+                closed = vec![Open::Callback { name, entry: Some(entry), context, plugin, from }];
+                entry
+            }
+        };
         let (mut context, mut plugin, mut from) = (ContextId(0), PluginIndex(0), self.events.len());
         let mut closed = closed.into_iter();
         if let Some(Open::Callback { context: c, plugin: p, from: f, .. }) = closed.next() {
@@ -290,6 +305,32 @@ impl Tracer {
             kind: TrapKind::Guest,
             message: message.trim().to_owned(),
             panic,
+            frames: Vec::new(),
+        })));
+    }
+}
+
+impl Tracer {
+    /// What Envoy has counted.
+    pub fn counted(&mut self, effects: Vec<Effect>) {
+        self.hostcall("proxy_record_metric", HostcallResult::None, PluginIndex(0), effects);
+    }
+
+    /// Envoy came to its end while this was going on.
+    pub fn crashed(&mut self, message: &str) {
+        let callback = self.open.iter().rev().find_map(|open| match open {
+            Open::Callback { entry, .. } => *entry,
+            Open::Hostcall { .. } => None,
+        });
+        let callback = callback.unwrap_or(Entry::Start("start section"));
+        self.events.push(Event::Trap(Arc::new(Trap {
+            plugin: self.speaker(),
+            callback,
+            context: ContextId(0),
+            exchange: None,
+            kind: TrapKind::Guest,
+            message: message.to_owned(),
+            panic: None,
             frames: Vec::new(),
         })));
     }
