@@ -112,7 +112,9 @@ pub fn cast<'a>(
     }
     let origins = job.case.steps.iter().enumerate().map(|(index, step)| match &step.kind {
         StepKind::Request(request) => origin(job.scenario.protocol, request, index, &rehearsal),
-        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => Origin::Http2,
+        StepKind::Connect(_) | StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => {
+            Origin::Http2
+        }
     });
     let origins = origins.collect();
     let times_out = |step: &crate::scenario::Step| match &step.kind {
@@ -240,6 +242,9 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
     }
     let mut now = 0;
     for step in &job.case.steps {
+        if matches!(step.kind, StepKind::Connect(_)) {
+            return Err("TCP connections are not played on a real Envoy yet");
+        }
         if matches!(step.kind, StepKind::Reconfigure { .. }) {
             return Err("a running Envoy is not given a new configuration");
         }

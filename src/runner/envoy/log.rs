@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(texts, [&b"one"[..], b"two\nthree \x1em 7 9 info four\n", b""]);
         assert_eq!(
             found.iter().map(|r| (r.offset, r.worker)).collect::<Vec<_>>(),
-            [(100, false), (116, true), (155, true)]
+            [(100, false), (116, true), (157, true)]
         );
         assert_eq!(found[1].level, "error");
     }

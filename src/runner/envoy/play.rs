@@ -244,7 +244,8 @@ impl<'a> Player<'a> {
         match &step.kind {
             StepKind::Request(request) => self.request(index, request).await,
             StepKind::Advance(duration) => self.advance(*duration).await,
-            StepKind::Reconfigure { .. } => Ok(()),
+            // Such a case was not let in.
+            StepKind::Connect(_) | StepKind::Reconfigure { .. } => Ok(()),
             StepKind::Shutdown => {
                 self.settle().await?;
                 let _ = self.envoy.admin("POST", "/quitquitquit").await;
@@ -461,7 +462,13 @@ impl<'a> Player<'a> {
                 run.stuck = true;
                 run.range.end = end;
                 if !asked(&case.expect) && !asked(&step.expect) {
-                    run.failures.push(verdict::stuck(None, &names, Some(step.span.clone()), end));
+                    run.failures.push(verdict::stuck(
+                        verdict::Stream::Http,
+                        None,
+                        &names,
+                        Some(step.span.clone()),
+                        end,
+                    ));
                 }
             }
         }

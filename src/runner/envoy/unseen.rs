@@ -144,7 +144,8 @@ fn mask_one(expect: &mut Expect, sight: &Sight, unseen: &mut Vec<Unseen>) -> usi
     let message = |message: &Option<MessageExpect>| {
         message.as_ref().map_or(0, |m| {
             let pseudo = [&m.status, &m.method, &m.path, &m.authority, &m.scheme, &m.body];
-            pseudo.iter().filter(|one| one.is_some()).count() + m.headers.len() + m.trailers.len()
+            let others = usize::from(m.nothing) + usize::from(m.ends.is_some());
+            pseudo.iter().filter(|one| one.is_some()).count() + m.headers.len() + m.trailers.len() + others
         })
     };
     message(&expect.upstream_sees)
