@@ -36,6 +36,9 @@ type Started = (Envoy, Rc<Stage>, BTreeMap<String, u16>, Vec<Vec<Speaker>>);
 /// A case with timers is played so often before it has failed.
 const MOST_ATTEMPTS: usize = 4;
 
+/// What tells VMs apart: file, name, configuration, environment.
+type VmKey<'a> = (&'a Path, &'a str, &'a [u8], &'a [(String, String)]);
+
 /// Results as they come, with the place of the job.
 pub type Take<'a> = dyn FnMut(usize, CaseResult) + 'a;
 
@@ -88,7 +91,7 @@ impl<'a> Session<'a> {
         let start: Vec<_> = start.into_iter().filter(|record| record.worker).collect();
         let mut rest = batch.into_iter().enumerate();
         let mut again = Vec::new();
-        while let Some((number, mut cast)) = rest.next() {
+        for (number, mut cast) in rest.by_ref() {
             let begun = Instant::now();
             if number > 0 {
                 stage.clear(cast.job.scenario.protocol);
@@ -193,7 +196,7 @@ impl<'a> Session<'a> {
     fn entry<'c>(&self, number: usize, cast: &'c Cast<'_>) -> std::io::Result<(Entry<'c>, Vec<Speaker>)> {
         let scenario = cast.job.scenario;
         let mut modules = Vec::new();
-        let mut vms: Vec<(&Path, &str, &[u8], &[(String, String)])> = Vec::new();
+        let mut vms: Vec<VmKey<'_>> = Vec::new();
         for (spec, module) in scenario.plugins.iter().zip(&cast.modules) {
             // The same file and name is the same VM, as in memory.
             let key = (spec.file.as_path(), spec.name.as_str(), &spec.vm_config[..], &spec.env[..]);
