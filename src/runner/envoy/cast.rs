@@ -118,7 +118,10 @@ pub fn cast<'a>(
     });
     let origins = origins.collect();
     let times_out = |step: &crate::scenario::Step| match &step.kind {
-        StepKind::Request(request) => matches!(request.upstream, Upstream::Fail(Fault::Timeout)),
+        StepKind::Request(request) => {
+            matches!(request.upstream, Upstream::Fail(Fault::Timeout))
+                || matches!(&request.upstream, Upstream::Reply(Reply { fail: Some(Fault::Timeout), .. }))
+        }
         _ => false,
     };
     let route_timeout_ms = if job.case.steps.iter().any(times_out) { 500 } else { 15_000 };
@@ -236,6 +239,16 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
                 return Err("on HTTP/1.1 Envoy never ends a body with its last chunk");
             }
         }
+        if request.abort.is_some() || request.early {
+            return Err("clients that go away and origins that answer early are not played on a real Envoy yet");
+        }
+        let metadata = match &request.upstream {
+            Upstream::Reply(reply) => !reply.metadata.is_empty(),
+            Upstream::Never(_) | Upstream::Fail(_) => false,
+        };
+        if metadata || !request.metadata.is_empty() {
+            return Err("METADATA frames are not played on a real Envoy yet");
+        }
         if request.scheme != "http" {
             return Err("the client speaks plain HTTP");
         }
@@ -297,7 +310,7 @@ fn served(reply: &CalloutReply, name: &str, events: &[Event]) -> Served {
         CalloutReply::Fail(Fault::Unknown) => Served::Unknown,
         CalloutReply::Fail(Fault::Refused) => Served::Refused,
         // Reset before an answer reads the same over both; a connection that ends is HTTP/1.1's.
-        CalloutReply::Fail(Fault::Reset) => Served::By { http2: false },
+        CalloutReply::Fail(Fault::Reset | Fault::Garbage) => Served::By { http2: false },
         CalloutReply::Fail(Fault::Timeout) => Served::By { http2: true },
         CalloutReply::Reply(reply) => {
             let tame = views::http_calls(events).filter(|(_, call)| call.upstream == name).all(|(_, call)| {
@@ -311,10 +324,12 @@ fn served(reply: &CalloutReply, name: &str, events: &[Event]) -> Served {
 
 /// Whether HTTP/2 carries an answer as the scenario means it: what HTTP/1.1 alone has makes it HTTP/1.1's.
 fn reply_fits_http2(reply: &Reply) -> bool {
-    let parts = message::response(reply, Protocol::Http1, None, false);
+    let parts = message::response(reply, Protocol::Http1, None, false, false);
     let Some(Part::Headers { headers, .. }) = parts.first() else { return false };
     let own = [&b"transfer-encoding"[..], b"connection", b"keep-alive", b"upgrade"];
     (200..=999).contains(&reply.status)
+        // A connection that breaks off reads otherwise than a stream that is reset.
+        && reply.fail.is_none()
         && !headers.iter().any(|(name, _)| own.contains(&&name[..]))
         && super::server2::map(headers).is_ok()
         && length_holds(headers, &data(&parts))

@@ -94,6 +94,7 @@ async fn send1(
                 data
             }
             Part::Trailers(trailers) => last_chunk(&trailers),
+            Part::Metadata(_) => continue,
             Part::Reset => break,
         };
         if ended(stage, exchange) || (!bytes.is_empty() && writing.write_all(&bytes).await.is_err()) {
@@ -146,7 +147,7 @@ fn bodyless(head: &Head) -> bool {
 /// Takes off what Envoy writes on every response, so that what is left is the origin's and the plugins'.
 fn without_envoys_own(headers: &mut Headers, request: &Request) {
     let reply = match &request.upstream {
-        Upstream::Reply(reply) => message::response(reply, Protocol::Http1, None, false),
+        Upstream::Reply(reply) => message::response(reply, Protocol::Http1, None, false, false),
         Upstream::Never(_) | Upstream::Fail(_) => Vec::new(),
     };
     let given =
@@ -217,7 +218,7 @@ async fn send2(
                     break;
                 }
             }
-            (Part::Reset | Part::Data { .. } | Part::Trailers(_), _) => break,
+            (Part::Reset | Part::Metadata(_) | Part::Data { .. } | Part::Trailers(_), _) => break,
         }
         stage.barrier.pass(2).await?;
         if ended(stage, exchange) {

@@ -283,7 +283,7 @@ impl<'a> Player<'a> {
         let rehearsed = self.cast.rehearsal.steps.get(index);
         let stuck = rehearsed.is_some_and(|run| run.stuck);
         let mut patience = if stuck { SHORT_PATIENCE } else { PATIENCE };
-        if matches!(request.upstream, Upstream::Fail(Fault::Timeout)) && !stuck {
+        if self.cast.route_timeout_ms < 15_000 && !stuck {
             patience += Duration::from_millis(self.cast.route_timeout_ms);
         }
         let (begun, mut quiet) = (Instant::now(), Instant::now());
@@ -436,6 +436,7 @@ impl<'a> Player<'a> {
                 CalloutReply::Fail(Fault::Timeout) => (timeout, Due::Timeout(at)),
                 _ if times_out => (timeout, Due::Timeout(at)),
                 CalloutReply::Reply(reply) => (after, Due::Answer(at, Answer::Reply(Box::new(reply.clone()), false))),
+                CalloutReply::Fail(Fault::Garbage) => (after, Due::Answer(at, Answer::Garbage)),
                 CalloutReply::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => {
                     (after, Due::Answer(at, Answer::Reset))
                 }

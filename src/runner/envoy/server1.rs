@@ -5,7 +5,7 @@ use super::http1::{Head, Reader, Rest, chunk_bytes, head_bytes, last_chunk};
 use super::stage::{Answer, Role, Stage};
 use crate::message::{Headers, Part};
 use crate::runner::message;
-use crate::scenario::{Protocol, Reply};
+use crate::scenario::{Failure, Protocol, Reply};
 use bytes::Bytes;
 use std::io;
 use std::rc::Rc;
@@ -59,7 +59,22 @@ async fn connection(stage: &Stage, stream: TcpStream, role: &Role) -> io::Result
             }
         };
         match answer {
-            Answer::Reply(reply, head_only) => write_reply(stage, &mut writing, &reply, head_only).await?,
+            Answer::Reply(reply, head_only) => {
+                write_reply(stage, &mut writing, &reply, head_only).await?;
+                match reply.fail {
+                    None => {}
+                    Some(Failure::Timeout) => {
+                        while !reader.closed().await {}
+                        stage.gone(&ticket);
+                        return Ok(());
+                    }
+                    Some(Failure::Reset | Failure::Refused | Failure::Unknown | Failure::Garbage) => return Ok(()),
+                }
+            }
+            Answer::Garbage => {
+                writing.write_all(b"this is no HTTP\r\n\r\n").await?;
+                return Ok(());
+            }
             Answer::Reset => return Ok(()),
             Answer::Silence => {
                 while !reader.closed().await {}
@@ -88,7 +103,7 @@ fn request_headers(head: &Head) -> Headers {
 }
 
 async fn write_reply(stage: &Stage, out: &mut OwnedWriteHalf, reply: &Reply, head_only: bool) -> io::Result<()> {
-    let parts = message::response(reply, Protocol::Http1, None, head_only);
+    let parts = message::response(reply, Protocol::Http1, None, head_only, false);
     let mut chunked = false;
     for part in parts {
         match part {
@@ -122,6 +137,7 @@ async fn write_reply(stage: &Stage, out: &mut OwnedWriteHalf, reply: &Reply, hea
                 }
             }
             Part::Trailers(trailers) => out.write_all(&last_chunk(&trailers)).await?,
+            Part::Metadata(_) => {}
             Part::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
         }
         // Each piece is read by itself.

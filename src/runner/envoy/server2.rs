@@ -3,7 +3,7 @@
 use super::stage::{Answer, Role, Stage};
 use crate::message::{Headers, Part};
 use crate::runner::message;
-use crate::scenario::{Protocol, Reply};
+use crate::scenario::{Failure, Protocol, Reply};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -62,7 +62,7 @@ async fn exchange(
     };
     match answer {
         Answer::Reply(reply, head_only) => write_reply(stage, respond, &reply, head_only).await,
-        Answer::Reset => {
+        Answer::Reset | Answer::Garbage => {
             respond.send_reset(Reason::INTERNAL_ERROR);
             Ok(())
         }
@@ -134,7 +134,7 @@ async fn write_reply(
     reply: &Reply,
     head_only: bool,
 ) -> Result<(), Failed> {
-    let parts = message::response(reply, Protocol::H2, None, head_only);
+    let parts = message::response(reply, Protocol::H2, None, head_only, false);
     let mut sending: Option<SendStream<Bytes>> = None;
     for part in parts {
         match (part, &mut sending) {
@@ -146,9 +146,19 @@ async fn write_reply(
             }
             (Part::Data { bytes, end_of_stream }, Some(out)) => out.send_data(bytes, end_of_stream)?,
             (Part::Trailers(trailers), Some(out)) => out.send_trailers(map(&trailers)?)?,
-            (Part::Reset | Part::Data { .. } | Part::Trailers(_), _) => return Ok(()),
+            (Part::Reset | Part::Metadata(_) | Part::Data { .. } | Part::Trailers(_), _) => return Ok(()),
         }
         stage.barrier.pass(2).await?;
+    }
+    if let (Some(fail), Some(out)) = (reply.fail, &mut sending) {
+        match fail {
+            Failure::Timeout => {
+                let _ = std::future::poll_fn(|cx| out.poll_reset(cx)).await;
+            }
+            Failure::Reset | Failure::Refused | Failure::Unknown | Failure::Garbage => {
+                out.send_reset(Reason::INTERNAL_ERROR);
+            }
+        }
     }
     Ok(())
 }

@@ -25,6 +25,8 @@ pub enum Answer {
     Reply(Box<Reply>, bool),
     /// It breaks off.
     Reset,
+    /// It answers with something that is not HTTP.
+    Garbage,
     /// It says nothing, until the other end goes away.
     Silence,
 }
@@ -295,7 +297,7 @@ impl Scene {
 impl Call {
     fn add(&mut self, part: Part) {
         match part {
-            Part::Headers { .. } | Part::Reset => {}
+            Part::Headers { .. } | Part::Metadata(_) | Part::Reset => {}
             Part::Data { bytes, end_of_stream } => {
                 self.call.body = [&self.call.body[..], &bytes[..]].concat().into();
                 self.complete |= end_of_stream;
@@ -334,11 +336,9 @@ fn origin_answer(request: &Request) -> Answer {
     let head = request.method == "HEAD";
     match &request.upstream {
         Upstream::Reply(reply) => Answer::Reply(Box::new(reply.clone()), head),
-        Upstream::Never(_) => {
-            let reply = Reply { status: 200, headers: Vec::new(), body: None, trailers: Vec::new() };
-            Answer::Reply(Box::new(reply), head)
-        }
+        Upstream::Never(_) => Answer::Reply(Box::default(), head),
         Upstream::Fail(Failure::Timeout) => Answer::Silence,
+        Upstream::Fail(Failure::Garbage) => Answer::Garbage,
         Upstream::Fail(Failure::Reset | Failure::Refused | Failure::Unknown) => Answer::Reset,
     }
 }
