@@ -1,6 +1,6 @@
 //! From a scenario's `expect` to the list of what does not hold.
 
-use super::{Failure, Judged, actions, logs, message, state, trap};
+use super::{Failure, Judged, actions, crash, logs, message, state, trap};
 use crate::scenario::Expect;
 use crate::trace::show::{clipped, pairs};
 use crate::trace::{Effect, Event, Peer};
@@ -30,6 +30,7 @@ fn judge_one(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     failures.extend(state::metrics(&expect.metrics, judged));
     failures.extend(callouts(expect, judged));
     failures.extend(expect.trap.as_ref().and_then(|expected| trap::judge(expected, judged)));
+    failures.extend(expect.crash.as_ref().and_then(|expected| crash::judge(expected, judged)));
     failures.extend(findings(expect, judged));
     failures.extend(stuck(expect, judged));
     failures

@@ -6,7 +6,8 @@ use super::{Failure, Judged};
 use crate::abi::LogLevel;
 use crate::scenario::{LogExpect, Matcher};
 use crate::trace::show::bytes;
-use crate::trace::{Effect, Event};
+use crate::trace::views::{self, LogLine};
+use crate::trace::Event;
 use bytes::Bytes;
 
 /// How many of the lines most like the expected one are shown.
@@ -17,27 +18,27 @@ const LOOKED_AT: usize = 500;
 /// A log line and where it is.
 struct Line<'a> {
     event: usize,
-    plugin: &'a str,
+    who: &'a str,
     level: LogLevel,
-    message: &'a Bytes,
+    message: Bytes,
 }
 
 fn lines<'a>(judged: &Judged<'a>) -> Vec<Line<'a>> {
-    let mut lines = Vec::new();
-    for (at, event) in judged.in_range() {
-        let Event::Hostcall(record) = event else { continue };
-        for effect in &record.effects {
-            if let Effect::Log { level, message } = effect {
-                lines.push(Line { event: at, plugin: judged.name(record.plugin), level: *level, message });
-            }
-        }
-    }
+    let of = |(event, of): (usize, &Event)| {
+        views::log_lines(of).into_iter().map(move |LogLine { plugin, level, message }| (event, plugin, level, message))
+    };
+    let lines = judged.in_range().flat_map(of);
     lines
+        .map(|(event, plugin, level, message)| {
+            let who = plugin.map_or("the host", |plugin| judged.name(plugin));
+            Line { event, who, level, message }
+        })
+        .collect()
 }
 
 impl Line<'_> {
     fn is(&self, expected: &LogExpect) -> bool {
-        self.has_level(expected) && holds(&expected.message.matcher, Some(self.message))
+        self.has_level(expected) && holds(&expected.message.matcher, Some(&self.message))
     }
 
     fn has_level(&self, expected: &LogExpect) -> bool {
@@ -46,8 +47,8 @@ impl Line<'_> {
 
     fn shown(&self, judged: &Judged<'_>) -> String {
         match judged.plugins {
-            [] | [_] => format!("{}: {}", self.level, bytes(self.message)),
-            _ => format!("[{}] {}: {}", self.plugin, self.level, bytes(self.message)),
+            [] | [_] => format!("{}: {}", self.level, bytes(&self.message)),
+            _ => format!("[{}] {}: {}", self.who, self.level, bytes(&self.message)),
         }
     }
 }
@@ -74,7 +75,7 @@ fn missing(expected: &LogExpect, lines: &[Line<'_>], from: usize, judged: &Judge
         from => format!(" after line {from} of {}", lines.len()),
     };
     let rest = lines.get(from..).unwrap_or_default();
-    let at_level = rest.iter().find(|line| holds(&expected.message.matcher, Some(line.message)));
+    let at_level = rest.iter().find(|line| holds(&expected.message.matcher, Some(&line.message)));
     let too_early = lines.iter().take(from).position(|line| line.is(expected));
     let hint = match (at_level, too_early) {
         (Some(line), _) => Some(format!("it was logged at {}", line.level)),
@@ -111,9 +112,9 @@ fn nearest(expected: &LogExpect, rest: &[Line<'_>], judged: &Judged<'_>) -> Vec<
         Matcher::Equal(text) | Matcher::Contains(text) => beginning(text),
         _ => String::new(),
     };
-    let likeness = |line: &Line<'_>| match holds(&expected.message.matcher, Some(line.message)) {
+    let likeness = |line: &Line<'_>| match holds(&expected.message.matcher, Some(&line.message)) {
         true => 2.0,
-        false => strsim::normalized_levenshtein(&wanted, &beginning(line.message)),
+        false => strsim::normalized_levenshtein(&wanted, &beginning(&line.message)),
     };
     let mut scored: Vec<(f64, usize)> = rest.iter().take(LOOKED_AT).map(likeness).zip(0..).collect();
     scored.sort_by(|(left, at), (right, other)| right.total_cmp(left).then(at.cmp(other)));
@@ -148,7 +149,7 @@ pub(super) fn judge_absent(expected: &[LogExpect], judged: &Judged<'_>) -> Vec<F
         };
         failures.push(Failure {
             subject: "no_logs".to_owned(),
-            title: format!("`{}` logged what it must not{others}: {}", first.plugin, first.shown(judged)),
+            title: format!("`{}` logged what it must not{others}: {}", first.who, first.shown(judged)),
             span: Some(one.message.span.clone()),
             expected: Some(format!("no line that is {}", in_words(one))),
             actual: Some(first.shown(judged)),

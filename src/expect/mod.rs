@@ -6,6 +6,7 @@
 
 mod actions;
 mod answer;
+mod crash;
 mod json;
 mod judge;
 mod load;
@@ -15,6 +16,7 @@ mod message;
 mod state;
 mod trap;
 
+pub use crash::unexpected_crash;
 pub use judge::judge;
 pub use load::judge_load;
 pub use message::judge_message;

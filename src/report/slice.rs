@@ -111,7 +111,9 @@ fn exchange(event: &Event) -> Option<ExchangeId> {
         | Event::ClockMoved(_)
         | Event::VmStarted { .. }
         | Event::CallAnswered { .. }
-        | Event::Finding(_) => None,
+        | Event::Finding(_)
+        | Event::HostLog { .. }
+        | Event::HostCrash { .. } => None,
     }
 }
 
@@ -131,7 +133,8 @@ pub(super) fn last_logs(case: &CaseResult) -> String {
 pub(super) fn logs(case: &CaseResult) -> Vec<String> {
     views::logs(&case.events)
         .map(|log| {
-            let plugin = case.plugins.get(log.plugin.0).map_or("plugin", String::as_str);
+            let name = |plugin: PluginIndex| case.plugins.get(plugin.0).map_or("plugin", String::as_str);
+            let plugin = log.plugin.map_or("the host", name);
             let text = String::from_utf8_lossy(&log.message);
             let mut lines = text.lines();
             let first = lines.next().unwrap_or_default();

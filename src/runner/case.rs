@@ -216,6 +216,7 @@ pub(super) fn judge_start(job: &Job<'_>, failure: Failure, events: &[Event]) -> 
         job.case.expect.iter().chain(job.case.steps.iter().take(1).filter_map(|s| s.expect.as_ref())).collect();
     if !expects.iter().any(|e| e.all().any(verdict::expects_start_failure)) {
         let mut failures: Vec<Failure> = trap_failures(events, 0..events.len());
+        failures.extend(crash_failures(events, 0..events.len(), &[]));
         failures.push(failure);
         return failures;
     }
@@ -252,6 +253,8 @@ pub(super) fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<F
         if !expected_here && !trap_expected {
             failures.extend(trap_failures(events, run.range.clone()));
         }
+        let expects: Vec<&Expect> = step.expect.iter().chain(&job.case.expect).collect();
+        failures.extend(crash_failures(events, run.range.clone(), &expects));
         failures.extend(run.failures.iter().cloned());
         if let Some(expect) = &step.expect {
             failures.extend(expect::judge(expect, &judged));
@@ -285,6 +288,18 @@ fn trap_failures(events: &[Event], range: std::ops::Range<usize>) -> Vec<Failure
         _ => None,
     });
     traps.map(|(at, trap)| expect::unexpected_trap(trap, events, at)).collect()
+}
+
+/// Where the real host would break and nobody expects it.
+fn crash_failures(events: &[Event], range: std::ops::Range<usize>, expects: &[&Expect]) -> Vec<Failure> {
+    let crashes = events.iter().enumerate().filter(|(at, _)| range.contains(at));
+    let unexpected = crashes.filter_map(|(at, event)| match event {
+        Event::HostCrash { id, message } if !expects.iter().any(|e| e.expects_crash(id)) => {
+            Some(expect::unexpected_crash(id, message, at))
+        }
+        _ => None,
+    });
+    unexpected.collect()
 }
 
 fn names(scenario: &Scenario) -> Vec<(PluginIndex, String)> {

@@ -11,7 +11,7 @@ use crate::trace::{Entry, HttpCall, views::SeenMessage};
 /// Whether a scenario means the start to go wrong: it expects a trap, or the result of a start callback.
 pub fn expects_start_failure(expect: &Expect) -> bool {
     let start = |c: Callback| matches!(c, Callback::OnVmStart | Callback::OnConfigure);
-    expect.trap.is_some() || expect.actions.iter().any(|a| start(a.callback))
+    expect.trap.is_some() || expect.crash.is_some() || expect.actions.iter().any(|a| start(a.callback))
 }
 
 /// A plugin that did not start.

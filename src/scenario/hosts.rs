@@ -85,6 +85,11 @@ impl Expect {
         self.all().any(|expect| expect.trap.is_some())
     }
 
+    /// Whether the host is meant to break in this way.
+    pub fn expects_crash(&self, id: &str) -> bool {
+        self.all().any(|expect| expect.crash.as_ref().is_some_and(|crash| crash.value == id))
+    }
+
     /// Whether it is said that the request stays paused, or that it does not.
     pub fn speaks_of_stuck(&self) -> bool {
         self.all().any(|expect| expect.stuck.is_some())

@@ -440,6 +440,8 @@ pub struct Expect {
     pub callouts: Option<Spanned<usize>>,
     /// The trap that is meant to happen.
     pub trap: Option<TrapExpect>,
+    /// The id of what is meant to break the host.
+    pub crash: Option<Spanned<String>>,
     /// Findings that must be there, by id.
     pub findings: Vec<Spanned<String>>,
     /// Whether the request is meant to stay paused for ever.

@@ -168,6 +168,8 @@ impl Page<'_> {
             }
             Event::ExchangeClosed(exchange) => self.unfinished(events, at, *exchange),
             Event::Finding(finding) => self.line(&format!("finding: {}", finding.id)),
+            Event::HostLog { level, message } => self.nested_or_line(format!("host log {level}: {}", plain(message))),
+            Event::HostCrash { id, .. } => self.line(&format!("the worker would crash here: {id}")),
             Event::ExchangeOpened(exchange) | Event::ConnectionOpened(exchange) => {
                 self.begun.insert(*exchange, at);
             }
@@ -229,6 +231,14 @@ impl Page<'_> {
                 }
                 self.line(&format!("  {line}"));
             }
+        }
+    }
+
+    /// What the host says while a callback runs stands below it.
+    fn nested_or_line(&mut self, line: String) {
+        match self.open.last_mut() {
+            Some(open) => open.lines.push(line),
+            None => self.line(&line),
         }
     }
 

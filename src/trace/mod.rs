@@ -14,8 +14,9 @@ pub use effect::{BufferChange, Effect, HttpCall, LocalResponse, MapChange};
 pub use recorder::{Recorder, Recording};
 pub use value::Value;
 
-use crate::abi::{CallId, Callback, ContextId, ExchangeId, PluginIndex, Status};
+use crate::abi::{CallId, Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status};
 use crate::message::Part;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// One thing that happened.
@@ -86,6 +87,20 @@ pub enum Event {
     ExchangeClosed(ExchangeId),
     /// Something legal that will bite.
     Finding(Finding),
+    /// A line that the host itself writes into its log.
+    HostLog {
+        /// Severity, in the specification's terms.
+        level: LogLevel,
+        /// The text.
+        message: Bytes,
+    },
+    /// Here the real host breaks: its worker dies, or it does what no client or upstream can live with.
+    HostCrash {
+        /// The stable id: `pause-without-call`.
+        id: &'static str,
+        /// What happens there and why, and what to do.
+        message: String,
+    },
 }
 
 /// The marker that the driver puts before each step.

@@ -61,6 +61,12 @@ pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option
         }
         Event::ExchangeClosed(exchange) => format!("exchange {exchange} closed"),
         Event::Finding(finding) => format!("finding {}: {}", finding.id, clipped(&finding.message, 400)),
+        Event::HostLog { level, message } => {
+            format!("host log {level}: {}", clipped(&String::from_utf8_lossy(message), 400))
+        }
+        Event::HostCrash { id, message } => {
+            format!("the worker would crash here ({id}): {}", clipped(message, 400))
+        }
     })
 }
 

@@ -10,27 +10,38 @@ use crate::message::{Headers, Part};
 use bytes::Bytes;
 use std::sync::Arc;
 
-/// One log line of a plugin.
+/// One log line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Who logged it.
-    pub plugin: PluginIndex,
+    /// The plugin that logged it; none for the host's own lines.
+    pub plugin: Option<PluginIndex>,
     /// Severity.
     pub level: LogLevel,
     /// The bytes.
     pub message: Bytes,
 }
 
+/// The log lines of an event, in order.
+pub fn log_lines(event: &Event) -> Vec<LogLine> {
+    let record = match event {
+        Event::Hostcall(record) => record,
+        Event::HostLog { level, message } => {
+            return vec![LogLine { plugin: None, level: *level, message: message.clone() }];
+        }
+        _ => return Vec::new(),
+    };
+    let lines = record.effects.iter().filter_map(|effect| match effect {
+        Effect::Log { level, message } => {
+            Some(LogLine { plugin: Some(record.plugin), level: *level, message: message.clone() })
+        }
+        _ => None,
+    });
+    lines.collect()
+}
+
 /// The log lines, in order.
 pub fn logs(events: &[Event]) -> impl Iterator<Item = LogLine> + '_ {
-    hostcalls(events).flat_map(|record| {
-        record.effects.iter().filter_map(|effect| match effect {
-            Effect::Log { level, message } => {
-                Some(LogLine { plugin: record.plugin, level: *level, message: message.clone() })
-            }
-            _ => None,
-        })
-    })
+    events.iter().flat_map(log_lines)
 }
 
 /// The hostcalls, in order.

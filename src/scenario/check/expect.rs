@@ -39,6 +39,7 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
         Some(Spanned { value, span: node.span.clone() })
     });
     let trap = fields.get("trap").map(|node| trap(cx, node));
+    let crash = fields.get("crash").map(|node| id(cx, node, "a crash", "pause-without-call"));
     let findings = fields.get("findings").map(|node| findings(cx, node));
     let stuck = fields.get("stuck").map(|node| {
         let value = cx.flag(node, "`stuck`")?;
@@ -57,6 +58,7 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
         metrics: wanted(metrics)?.unwrap_or_default(),
         callouts: wanted(callouts)?,
         trap: wanted(trap)?.flatten(),
+        crash: wanted(crash)?,
         findings: wanted(findings)?.unwrap_or_default(),
         stuck: wanted(stuck)?,
         load: wanted(load)?,
@@ -332,14 +334,20 @@ fn findings(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
     let items = cx.items(node, "`findings`")?;
     let mut found = Vec::with_capacity(items.len());
     for item in items {
-        let Some(id) = cx.text(item, "a finding") else { continue };
-        let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        if !id.split('-').all(word) {
-            let problem = cx.at(&item.span, format!("{} is not the id of a finding", quote(id)));
-            cx.push(problem.hint("ids are written like `content-length-stale`"));
-            continue;
-        }
-        found.push(Spanned { value: id.to_string(), span: item.span.clone() });
+        found.extend(id(cx, item, "a finding", "content-length-stale"));
     }
     (found.len() == items.len()).then_some(found)
+}
+
+/// The id of a finding or of a crash.
+fn id(cx: &mut Cx, node: &Node, what: &str, example: &str) -> Option<Spanned<String>> {
+    let text = cx.text(node, what)?;
+    let word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !text.split('-').all(word) {
+        let of = what.trim_matches('`');
+        let problem = cx.at(&node.span, format!("{} is not the id of {of}", quote(text)));
+        cx.push(problem.hint(format!("ids are written like `{example}`")));
+        return None;
+    }
+    Some(Spanned { value: text.to_string(), span: node.span.clone() })
 }

@@ -169,6 +169,7 @@ pub(super) static EXPECT: Place = Place {
         "metrics",
         "callouts",
         "trap",
+        "crash",
         "findings",
         "stuck",
         "load",
