@@ -5,9 +5,9 @@ use super::matcher::{describe, holds};
 use super::{Failure, Judged};
 use crate::abi::LogLevel;
 use crate::scenario::{LogExpect, Matcher};
+use crate::trace::Event;
 use crate::trace::show::bytes;
 use crate::trace::views::{self, LogLine};
-use crate::trace::Event;
 use bytes::Bytes;
 
 /// How many of the lines most like the expected one are shown.

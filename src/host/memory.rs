@@ -4,6 +4,7 @@
 //! of the allocator, which may grow the memory.
 
 use super::state::{RestrictedPhase, VmState};
+use crate::abi::Status;
 use crate::trace::{Effect, Event, HostcallRecord, HostcallResult, Recorder, Value};
 use bytes::Bytes;
 use wasmtime::{AsContext, AsContextMut, Caller};
@@ -158,59 +159,84 @@ fn write(caller: &mut Caller<'_, VmState>, pointer: i32, bytes: &[u8]) -> bool {
     true
 }
 
-/// Writes 4 bytes; false where the pointer is out of bounds.
-pub fn write_word(caller: &mut Caller<'_, VmState>, value: u32, pointer: i32) -> wasmtime::Result<bool> {
-    Ok(write(caller, pointer, &value.to_le_bytes()))
+/// What becomes of a result that is written to an out pointer.
+pub type Written = Result<(), Status>;
+
+fn within(written: bool) -> Written {
+    if written { Ok(()) } else { Err(Status::InvalidMemoryAccess) }
 }
 
-/// Writes 8 bytes; false where the pointer is out of bounds.
-pub fn write_long(caller: &mut Caller<'_, VmState>, value: u64, pointer: i32) -> wasmtime::Result<bool> {
-    Ok(write(caller, pointer, &value.to_le_bytes()))
+/// Writes 4 bytes.
+pub fn write_word(caller: &mut Caller<'_, VmState>, value: u32, pointer: i32) -> wasmtime::Result<Written> {
+    Ok(within(write(caller, pointer, &value.to_le_bytes())))
 }
 
-/// Copies bytes into memory that the guest allocates and writes pointer and size; false where a pointer is out of
-/// bounds or the allocator gave nothing. For no bytes the allocator is not called and the pointer is 0
-/// (abi.md 2.5: Go's allocator panics on size 0).
+/// Writes 8 bytes.
+pub fn write_long(caller: &mut Caller<'_, VmState>, value: u64, pointer: i32) -> wasmtime::Result<Written> {
+    Ok(within(write(caller, pointer, &value.to_le_bytes())))
+}
+
+/// Copies bytes into memory that the guest allocates and writes pointer and size. For no bytes the allocator is not
+/// called (abi.md 2.5: Go's allocator panics on size 0).
 pub fn write_bytes(
     caller: &mut Caller<'_, VmState>,
     value: impl Into<Bytes>,
     pointer_out: i32,
     size_out: i32,
-) -> wasmtime::Result<bool> {
+) -> wasmtime::Result<Written> {
     let value = value.into();
-    let pointer = if value.is_empty() {
-        0
-    } else {
-        charge_bytes(caller, value.len())?;
-        let Some(pointer) = allocate(caller, value.len() as u32)? else { return Ok(false) };
-        if !write(caller, pointer as i32, &value) {
-            return Ok(false);
-        }
-        pointer
+    let size = (value.len() as u32).to_le_bytes();
+    if value.is_empty() {
+        let keeps = caller.data().world.profile.empty_keeps_pointer;
+        return Ok(within((keeps || write(caller, pointer_out, &[0; 4])) && write(caller, size_out, &size)));
+    }
+    charge_bytes(caller, value.len())?;
+    let pointer = match allocate(caller, value.len() as u32)? {
+        Ok(pointer) => pointer,
+        Err(status) => return Ok(Err(status)),
     };
-    Ok(write(caller, pointer_out, &pointer.to_le_bytes())
-        && write(caller, size_out, &(value.len() as u32).to_le_bytes()))
+    let pointer_bytes = pointer.to_le_bytes();
+    Ok(within(
+        write(caller, pointer as i32, &value)
+            && write(caller, pointer_out, &pointer_bytes)
+            && write(caller, size_out, &size),
+    ))
 }
 
 /// Asks the guest for memory. This is guest execution inside a hostcall: it may trap, and the memory may grow.
-fn allocate(caller: &mut Caller<'_, VmState>, size: u32) -> wasmtime::Result<Option<u32>> {
-    // Taken and put back: a copy would count references in the engine. No hostcall that allocates gets in between.
-    let Some(allocator) = caller.data_mut().allocator.take() else { return Ok(None) };
-    let before = caller.data_mut().restricted.replace(RestrictedPhase::Allocator);
+fn allocate(caller: &mut Caller<'_, VmState>, size: u32) -> wasmtime::Result<Result<u32, Status>> {
+    let profile = caller.data().world.profile;
+    let failed = Err(profile.allocation_failure);
+    // Taken and put back: a copy would count references in the engine. A hostcall that needs it in between gets none.
+    let Some(allocator) = caller.data_mut().allocator.take() else { return Ok(failed) };
+    let before = caller.data().restricted;
+    if profile.restricts_start {
+        caller.data_mut().restricted = Some(RestrictedPhase::Allocator);
+    }
     let result = allocator.call(caller.as_context_mut(), size);
     let state = caller.data_mut();
     state.allocator = Some(allocator);
     state.restricted = before;
     let pointer = match result {
         Ok(pointer) => pointer,
+        // APISIX: the hostcall fails, and that is all. Running out of fuel is no matter of the host's.
+        Err(error) if !profile.allocator_trap_fails_vm && !is_limit(&error) => return Ok(failed),
         // Envoy 1.40: the hostcall returns INVALID_MEMORY_ACCESS and the guest runs on to the end of the callback;
         // only then has the VM failed.
         Err(error) => {
             caller.data_mut().broken.get_or_insert(error);
-            return Ok(None);
+            return Ok(failed);
         }
     };
+    if pointer == 0 {
+        return Ok(failed);
+    }
     let end = u64::from(pointer) + u64::from(size);
     let length = caller.data().memory.map_or(0, |m| m.data_size(caller.as_context()) as u64);
-    Ok((pointer != 0 && end <= length).then_some(pointer))
+    Ok(if end <= length { Ok(pointer) } else { Err(Status::InvalidMemoryAccess) })
+}
+
+fn is_limit(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref::<wasmtime::Trap>(), Some(wasmtime::Trap::OutOfFuel))
+        || matches!(error.downcast_ref::<HostTrap>(), Some(HostTrap::Limit(_)))
 }

@@ -2,16 +2,18 @@
 
 use super::hostcalls::{self, row};
 use super::inspect::{
-    self, Allocator, Import, ImportTable, Inspection, Known, LinkRules, LinkedHostcalls, LoadError, MissingAllocator,
-    MissingMarker, ValKind, WrongExport,
+    self, Import, ImportTable, Inspection, Known, LinkRules, LinkedHostcalls, LoadError, MemoryExport,
+    MissingAllocator, MissingMarker, SeveralMarkers, ValKind,
 };
-use super::profile::Profile;
+use super::memory;
+use super::profile::{Deviation, Profile};
 use super::state::VmState;
-use crate::abi::{ALL_CALLBACKS, AbiVersion, Callback};
+use crate::abi::{ALL_CALLBACKS, AbiVersion, Callback, Status};
+use crate::trace::HostcallResult;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
-use wasmtime::{Engine, InstancePre, Linker, Module, ModuleExport};
+use wasmtime::{Engine, FuncType, InstancePre, Linker, Module, ModuleExport, Val, ValType};
 
 /// A module may not be larger than this.
 const LARGEST: u64 = 512 << 20;
@@ -121,7 +123,7 @@ impl LoadedPlugin {
         let module = Module::new(engine, &wasm).map_err(engine_error)?;
         let mut linker = Linker::new(engine);
         for import in &inspection.imports {
-            link(&mut linker, import).map_err(engine_error)?;
+            link(&mut linker, import, profile).map_err(engine_error)?;
         }
         let pre = linker.instantiate_pre(&module).map_err(engine_error)?;
         let exports = ALL_CALLBACKS
@@ -132,9 +134,9 @@ impl LoadedPlugin {
             })
             .collect();
         let memory = module.get_export_index(&inspection.memory.export);
-        // The C++ host takes `malloc` first (abi.md 0.4, 4).
-        let allocator = [Allocator::Malloc, Allocator::MemoryAllocate]
-            .into_iter()
+        let allocator = profile
+            .allocators
+            .iter()
             .find(|a| inspection.allocators.contains(a))
             .and_then(|a| module.get_export_index(a.export()));
         let path = path.to_owned();
@@ -152,7 +154,10 @@ impl LoadedPlugin {
     }
 }
 
-fn link(linker: &mut Linker<VmState>, import: &Import) -> wasmtime::Result<()> {
+fn link(linker: &mut Linker<VmState>, import: &Import, profile: &'static Profile) -> wasmtime::Result<()> {
+    if let Some(Deviation::Signature(known)) = profile.deviation(&import.name) {
+        return link_dummy(linker, import, known);
+    }
     let row = hostcalls::rows().find(|row| row.name == import.name && row.modules.contains(&import.module.as_str()));
     let Some(row) = row else {
         return Err(wasmtime::Error::msg(format!("{}.{} is not defined", import.module, import.name)));
@@ -165,12 +170,51 @@ fn link(linker: &mut Linker<VmState>, import: &Import) -> wasmtime::Result<()> {
     (row.link)(linker, &import.module, shape)
 }
 
+/// A function that the host defines in a shape of its own: it says OK, and nothing happens.
+fn link_dummy(linker: &mut Linker<VmState>, import: &Import, known: &'static Known) -> wasmtime::Result<()> {
+    let kinds = |kinds: &[ValKind]| kinds.iter().map(|kind| wasm_type(*kind)).collect::<Vec<_>>();
+    let shape = FuncType::new(linker.engine(), kinds(known.params), kinds(known.results));
+    linker.func_new(&import.module, &import.name, shape, move |mut caller, _, results| {
+        memory::before(&mut caller, known.name)?;
+        let call = memory::Call::new(&caller, known.name);
+        memory::after(&mut caller, call, HostcallResult::Status(Status::Ok))?;
+        if let Some(result) = results.first_mut() {
+            *result = Val::I32(Status::Ok as i32);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn wasm_type(kind: ValKind) -> ValType {
+    match kind {
+        ValKind::I32 => ValType::I32,
+        ValKind::I64 => ValType::I64,
+        ValKind::F32 => ValType::F32,
+        ValKind::F64 => ValType::F64,
+        ValKind::V128 => ValType::V128,
+        ValKind::Ref => ValType::EXTERNREF,
+    }
+}
+
 pub(super) fn link_rules(profile: &'static Profile) -> LinkRules {
+    let undefined = profile.hostcalls.iter().filter_map(|(name, deviation)| match deviation {
+        Deviation::Undefined => Some(*name),
+        Deviation::Signature(_) | Deviation::Answers(_) => None,
+    });
+    let redefined = profile.hostcalls.iter().filter_map(|(_, deviation)| match deviation {
+        Deviation::Signature(known) => Some(*known),
+        Deviation::Undefined | Deviation::Answers(_) => None,
+    });
     LinkRules {
         host: profile.name,
         missing_marker: match profile.requires_marker {
             true => MissingMarker::Refuse,
             false => MissingMarker::Assume(AbiVersion::V0_2_1),
+        },
+        several_markers: match profile.newest_marker_counts {
+            true => SeveralMarkers::Newest,
+            false => SeveralMarkers::FirstExported,
         },
         hostcalls: match profile.links_by_version {
             true => LinkedHostcalls::OfItsVersion,
@@ -180,10 +224,14 @@ pub(super) fn link_rules(profile: &'static Profile) -> LinkRules {
             true => MissingAllocator::Refuse,
             false => MissingAllocator::Load,
         },
-        wrong_export: match profile.checks_callback_signatures {
-            true => WrongExport::Refuse,
-            false => WrongExport::Ignore,
+        wrong_export: profile.wrong_callback,
+        memory: match profile.memory_by_name {
+            true => MemoryExport::Named,
+            false => MemoryExport::Any,
         },
-        ..LinkRules::STRICT
+        required: &[],
+        undefined: undefined.collect(),
+        redefined: redefined.collect(),
+        start: profile.start_functions,
     }
 }

@@ -9,7 +9,7 @@ use super::plugin::LoadedPlugin;
 use super::state::{Current, MemoryLimiter, RestrictedPhase, VmState};
 use super::world::World;
 use crate::abi::{ALL_CALLBACKS, Callback, ContextId, PluginIndex, VmIndex};
-use crate::host::inspect::Entry as EntryPoint;
+use crate::host::inspect::{Entry as EntryPoint, StartFunctions};
 use crate::trace::{Entry, Frame, TrapKind};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -123,7 +123,7 @@ impl Vm {
             Ok(())
         })
         .map_err(|broken| (section, broken))?;
-        for point in start_functions(&spec.plugin) {
+        for point in start_functions(&spec.plugin, world.profile.start_functions) {
             let entry = Entry::Start(point.export());
             entered(world, entry);
             let run = |vm: &mut Vm| -> wasmtime::Result<()> {
@@ -246,10 +246,11 @@ impl Vm {
         world: &mut Box<World>,
         run: impl FnOnce(&mut Self) -> wasmtime::Result<()>,
     ) -> Result<(), Broken> {
-        if world.profile.restricts_start {
-            let section = entry == Entry::Start("start section");
-            self.store.data_mut().restricted =
-                Some(if section { RestrictedPhase::Section } else { RestrictedPhase::Start });
+        let section = entry == Entry::Start("start section");
+        if section && world.profile.start_section_crashes {
+            self.store.data_mut().restricted = Some(RestrictedPhase::Section);
+        } else if world.profile.restricts_start {
+            self.store.data_mut().restricted = Some(RestrictedPhase::Start);
         }
         let plugin = self.store.data().current.plugin;
         let result = self.enter(plugin, ContextId(0), entry, self.limits.start_fuel, world, run);
@@ -287,21 +288,18 @@ impl Vm {
     }
 }
 
-/// The start functions in the order in which Envoy calls them.
-fn start_functions(plugin: &LoadedPlugin) -> Vec<EntryPoint> {
-    let has = |entry| plugin.inspection.has(entry);
-    let mut functions = Vec::new();
-    if has(EntryPoint::Initialize) {
-        functions.push(EntryPoint::Initialize);
-        if has(EntryPoint::Main) {
-            functions.push(EntryPoint::Main);
-        } else if has(EntryPoint::MainVoid) {
-            functions.push(EntryPoint::MainVoid);
+/// The start functions in the order in which the host calls them.
+fn start_functions(plugin: &LoadedPlugin, which: StartFunctions) -> Vec<EntryPoint> {
+    use EntryPoint::{Initialize, Main, MainVoid, Start};
+    let has = |entry: &EntryPoint| plugin.inspection.has(*entry);
+    let first = |of: &[EntryPoint]| of.iter().copied().find(has);
+    match which {
+        StartFunctions::ReactorFirst if has(&Initialize) => {
+            std::iter::once(Initialize).chain(first(&[Main, MainVoid])).collect()
         }
-    } else if has(EntryPoint::Start) {
-        functions.push(EntryPoint::Start);
+        StartFunctions::ReactorFirst => first(&[Start]).into_iter().collect(),
+        StartFunctions::CommandFirst => first(&[Start, Initialize]).into_iter().collect(),
     }
-    functions
 }
 
 fn broken(error: &wasmtime::Error) -> Broken {

@@ -26,6 +26,10 @@ hostcall_rows! {
     proxy_send_local_response [V0_1_0 V0_2_0 V0_2_1] {
         word status_code: u32, slice status_code_details, slice body, pairs headers, word grpc_status: i32
     } -> {} = send_local_response;
+    /// The same under the name that drafts of the specification gave it.
+    proxy_send_http_response [] {
+        word status_code: u32, slice status_code_details, slice body, pairs headers, word grpc_status: i32
+    } -> {} = send_local_response;
     /// Code and message of the last call that was answered.
     proxy_get_status [V0_1_0 V0_2_0 V0_2_1] {} -> { word code, bytes message } = get_status;
 }

@@ -3,7 +3,8 @@
 use super::refusal::{Instead, Reason};
 use super::sections::Sections;
 use super::table::{
-    LinkRules, MemoryExport, MissingAllocator, MissingMarker, SeveralMarkers, Signature, ValKind, WrongExport,
+    LinkRules, MemoryExport, MissingAllocator, MissingMarker, SeveralMarkers, Signature, StartFunctions, ValKind,
+    WrongExport,
 };
 use super::warning::Warning;
 use crate::abi::{ALL_CALLBACKS, AbiVersion, Callback, Returns};
@@ -164,6 +165,10 @@ impl<'a> Exports<'a> {
             let signature = sections.signature(function);
             if wanted.any(|wanted| wanted == signature) {
                 found.insert(callback);
+            } else if self.rules.wrong_export == WrongExport::FailWhenCalled {
+                found.insert(callback);
+                let name = name.to_owned();
+                self.warnings.push(Warning::FailsWhenCalled { name, wanted: usual, found: signature });
             } else {
                 self.wrong(name, usual, signature);
             }
@@ -184,14 +189,19 @@ impl<'a> Exports<'a> {
         let sections = self.sections;
         let has = |name| sections.functions().any(|(n, _)| n == name);
         let (reactor, main) = (has(Entry::Initialize.export()), has(Entry::Main.export()));
+        let command = has(Entry::Start.export());
         let mut entries = Vec::new();
         for (name, function) in sections.functions() {
             let Some(entry) = Entry::ALL.into_iter().find(|e| e.export() == name) else { continue };
-            let called = match entry {
-                Entry::Initialize => true,
-                Entry::Start => !reactor,
-                Entry::Main => reactor,
-                Entry::MainVoid => reactor && !main,
+            let called = match (entry, self.rules.start) {
+                (Entry::Initialize, StartFunctions::ReactorFirst) | (Entry::Start, StartFunctions::CommandFirst) => {
+                    true
+                }
+                (Entry::Start, StartFunctions::ReactorFirst) => !reactor,
+                (Entry::Main, StartFunctions::ReactorFirst) => reactor,
+                (Entry::MainVoid, StartFunctions::ReactorFirst) => reactor && !main,
+                (Entry::Initialize, StartFunctions::CommandFirst) => !command,
+                (Entry::Main | Entry::MainVoid, StartFunctions::CommandFirst) => false,
             };
             let signature = sections.signature(function);
             if signature == entry.signature() {
@@ -222,7 +232,7 @@ impl<'a> Exports<'a> {
         match self.rules.missing_allocator {
             _ if !allocators.is_empty() => {}
             // The wrong signature has been reported as the reason already.
-            MissingAllocator::Refuse if wrong && self.rules.wrong_export == WrongExport::Refuse => {}
+            MissingAllocator::Refuse if wrong && self.rules.wrong_export != WrongExport::Ignore => {}
             MissingAllocator::Refuse => self.reasons.push(Reason::NoAllocator),
             MissingAllocator::Load => self.warnings.push(Warning::NoAllocator),
         }
@@ -260,8 +270,17 @@ impl<'a> Exports<'a> {
     fn wrong(&mut self, name: &str, wanted: Signature, found: Signature) {
         let name = name.to_owned();
         match self.rules.wrong_export {
-            WrongExport::Refuse => self.reasons.push(Reason::ExportSignature { name, wanted, found }),
             WrongExport::Ignore => self.warnings.push(Warning::Ignored { name, wanted, found }),
+            // An allocator is looked for when it is needed, where none is asked for before.
+            WrongExport::FailWhenCalled
+                if Allocator::ALL.iter().any(|a| a.export() == name)
+                    && self.rules.missing_allocator == MissingAllocator::Load =>
+            {
+                self.warnings.push(Warning::Ignored { name, wanted, found });
+            }
+            WrongExport::Refuse | WrongExport::FailWhenCalled => {
+                self.reasons.push(Reason::ExportSignature { name, wanted, found });
+            }
         }
     }
 }

@@ -85,7 +85,7 @@ impl<'t> Linker<'t> {
     /// The rows of a name on this host.
     fn rows(&self, module: &str, name: &str) -> Vec<&'t Known> {
         let of = |rows: &'t [Known]| rows.iter().filter(|k| k.name == name && k.module == module).collect();
-        let redefined: Vec<_> = of(self.rules.redefined);
+        let redefined: Vec<_> = of(&self.rules.redefined);
         if redefined.is_empty() { of(&self.table.known) } else { redefined }
     }
 

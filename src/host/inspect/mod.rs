@@ -27,7 +27,7 @@ pub use refusal::{Feature, Instead, ItemKind, LoadError, Lookalike, Reason, Unli
 pub use source::to_wasm;
 pub use table::{
     ImportTable, Known, LinkRules, LinkedHostcalls, MemoryExport, MissingAllocator, MissingMarker, SeveralMarkers,
-    Shape, Signature, ValKind, WrongExport,
+    Shape, Signature, StartFunctions, ValKind, WrongExport,
 };
 pub use warning::Warning;
 

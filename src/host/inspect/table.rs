@@ -165,6 +165,19 @@ pub enum WrongExport {
     Refuse,
     /// It counts as absent, with a warning (Envoy with Wasmtime).
     Ignore,
+    /// It is called all the same, and the call fails (APISIX). Entry points and allocators that do not fit are refused
+    /// or absent, for there the call fails before the module has loaded.
+    FailWhenCalled,
+}
+
+/// Which entry points a host calls, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartFunctions {
+    /// `_initialize` and then `main` or `__main_void`; `_start` only where there is no `_initialize` (the
+    /// specification, Envoy).
+    ReactorFirst,
+    /// `_start`, or else `_initialize`; never `main` (APISIX).
+    CommandFirst,
 }
 
 /// Which memory the host uses.
@@ -196,10 +209,12 @@ pub struct LinkRules {
     /// Callbacks without which a module is refused (Kong has three).
     pub required: &'static [Callback],
     /// Rows of the table that this host does not define, by name (APISIX has no `proxy_get_buffer_status`).
-    pub undefined: &'static [&'static str],
+    pub undefined: Cow<'static, [&'static str]>,
     /// Rows that this host defines otherwise; they take the place of the table's rows of the same name (APISIX's
     /// `proxy_get_metric` takes an i64).
-    pub redefined: &'static [Known],
+    pub redefined: Cow<'static, [Known]>,
+    /// Which entry points the host calls.
+    pub start: StartFunctions,
 }
 
 impl LinkRules {
@@ -213,8 +228,9 @@ impl LinkRules {
         wrong_export: WrongExport::Refuse,
         memory: MemoryExport::Any,
         required: &[],
-        undefined: &[],
-        redefined: &[],
+        undefined: Cow::Borrowed(&[]),
+        redefined: Cow::Borrowed(&[]),
+        start: StartFunctions::ReactorFirst,
     };
 }
 

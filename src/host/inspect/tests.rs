@@ -243,8 +243,12 @@ fn hostcalls_belong_to_versions() {
 #[test]
 fn hosts_lack_and_redefine_hostcalls() {
     const OTHER: &[Known] = &[known("proxy_get_metric", &[I, ValKind::I64], &[])];
-    let apisix =
-        LinkRules { host: "apisix", undefined: &["proxy_get_buffer_status"], redefined: OTHER, ..LinkRules::STRICT };
+    let apisix = LinkRules {
+        host: "apisix",
+        undefined: (&["proxy_get_buffer_status"][..]).into(),
+        redefined: OTHER.into(),
+        ..LinkRules::STRICT
+    };
     let status = r#"(import "env" "proxy_get_buffer_status" (func (param i32 i32 i32) (result i32)))"#;
     let metric = r#"(import "env" "proxy_get_metric" (func (param i32 i32) (result i32)))"#;
     assert!(plugin(&format!("{status}{metric}"), &LinkRules::STRICT).is_ok());

@@ -39,6 +39,15 @@ pub enum Warning {
         /// What the module has.
         found: Signature,
     },
+    /// A callback that this host calls with arguments that do not fit: every call fails.
+    FailsWhenCalled {
+        /// The export.
+        name: String,
+        /// What the host calls.
+        wanted: Signature,
+        /// What the module has.
+        found: Signature,
+    },
     /// No allocator: each hostcall that returns data fails.
     NoAllocator,
     /// No callback at all: the plugin will never be called.
@@ -55,6 +64,7 @@ impl Warning {
             Self::UnknownCallback { .. } => "unknown-callback",
             Self::NotAFunction(_) => "export-not-a-function",
             Self::Ignored { .. } => "export-ignored",
+            Self::FailsWhenCalled { .. } => "export-fails-when-called",
             Self::NoAllocator => "no-allocator",
             Self::NoCallback => "no-callback",
         }
@@ -93,6 +103,13 @@ impl fmt::Display for Warning {
                 write!(
                     f,
                     "the export `{}` is never called: its signature is {found}, and hosts call {wanted}",
+                    Shown(name)
+                )
+            }
+            Self::FailsWhenCalled { name, wanted, found } => {
+                write!(
+                    f,
+                    "every call of the export `{}` fails: its signature is {found}, and this host calls {wanted}",
                     Shown(name)
                 )
             }

@@ -1,7 +1,8 @@
 //! Apache APISIX with wasm-nginx-module: what `apisix.md` says. Section numbers below are its own.
 
-use super::{Profile, WasiRules};
+use super::{Deviation, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
+use crate::host::inspect::{Allocator, Known, StartFunctions, ValKind, WrongExport};
 
 /// APISIX 3.11, wasm-nginx-module of 2024, the Wasmtime engine.
 pub const APISIX: Profile = Profile {
@@ -16,10 +17,27 @@ pub const APISIX: Profile = Profile {
     // 2.2: looked up per call.
     requires_allocator: false,
     // 2.2: a call that does not fit fails when it is made.
-    checks_callback_signatures: false,
+    wrong_callback: WrongExport::FailWhenCalled,
+    // 2.1: they are asked for in turn, and the last one that is there wins.
+    newest_marker_counts: true,
+    // 2.1: requires an exported `memory`.
+    memory_by_name: true,
+    hostcalls: HOSTCALLS,
+    // 2.1
+    start_functions: StartFunctions::CommandFirst,
+    // 2.2 (abi.md has it the other way round; the source agrees with this).
+    allocators: &[Allocator::MemoryAllocate, Allocator::Malloc],
+    // abi.md 2.5
+    allocation_failure: Status::InternalFailure,
+    // 2.2: "failed to malloc" in the log, and the hostcall fails.
+    allocator_trap_fails_vm: false,
+    // abi.md case headers.get.empty-value
+    empty_keeps_pointer: true,
 
     // 2.1: hostcalls run.
     restricts_start: false,
+    // By reading: no instance is current while the module is instantiated, and hostcalls look for its memory.
+    start_section_crashes: true,
     // 0, fact 1.
     calls_vm_start: false,
     // 2.4
@@ -110,3 +128,54 @@ pub const APISIX: Profile = Profile {
     // Wasmtime's own: none below 4 GiB.
     memory_limit: 4 << 30,
 };
+
+const STUB: Deviation = Deviation::Answers(Status::Unimplemented);
+const DUMMY: Deviation = Deviation::Answers(Status::Ok);
+
+/// Section 4: what is absent, what has another signature, what is a stub, and what says OK and does nothing.
+const HOSTCALLS: &[(&str, Deviation)] = &[
+    ("proxy_get_log_level", Deviation::Undefined),
+    ("proxy_get_buffer_status", Deviation::Undefined),
+    ("proxy_get_header_map_size", Deviation::Undefined),
+    ("emscripten_notify_memory_growth", Deviation::Undefined),
+    ("pthread_equal", Deviation::Undefined),
+    ("envoy_resolve_dns", Deviation::Undefined),
+    (
+        "proxy_get_metric",
+        Deviation::Signature(Known {
+            module: "env",
+            name: "proxy_get_metric",
+            params: &[ValKind::I32, ValKind::I64],
+            results: &[ValKind::I32],
+            versions: &[],
+            alternatives: &[],
+        }),
+    ),
+    ("proxy_set_buffer_bytes", STUB),
+    ("proxy_set_header_map_pairs", STUB),
+    ("proxy_get_shared_data", STUB),
+    ("proxy_set_shared_data", STUB),
+    ("proxy_register_shared_queue", STUB),
+    ("proxy_resolve_shared_queue", STUB),
+    ("proxy_dequeue_shared_queue", STUB),
+    ("proxy_enqueue_shared_queue", STUB),
+    ("proxy_get_current_time_nanoseconds", STUB),
+    ("proxy_set_tick_period_milliseconds", STUB),
+    ("proxy_clear_route_cache", STUB),
+    ("proxy_get_status", STUB),
+    ("proxy_done", STUB),
+    ("proxy_call_foreign_function", STUB),
+    ("proxy_grpc_call", STUB),
+    ("proxy_grpc_stream", STUB),
+    ("proxy_grpc_send", STUB),
+    ("proxy_grpc_cancel", STUB),
+    ("proxy_grpc_close", STUB),
+    ("proxy_continue_stream", DUMMY),
+    ("proxy_continue_request", DUMMY),
+    ("proxy_continue_response", DUMMY),
+    ("proxy_close_stream", DUMMY),
+    ("proxy_set_effective_context", DUMMY),
+    ("proxy_define_metric", DUMMY),
+    ("proxy_increment_metric", DUMMY),
+    ("proxy_record_metric", DUMMY),
+];

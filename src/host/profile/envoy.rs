@@ -1,7 +1,8 @@
 //! Envoy with the V8 runtime: the specification where it speaks, Envoy where it is silent or differs.
 
-use super::{Profile, WasiRules};
+use super::{Deviation, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
+use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
 /// Envoy 1.40.
 pub const ENVOY: Profile = Profile {
@@ -12,9 +13,27 @@ pub const ENVOY: Profile = Profile {
     links_by_version: true,
     requires_marker: true,
     requires_allocator: true,
-    checks_callback_signatures: true,
+    // Envoy 1.40: "Bad function signature".
+    wrong_callback: WrongExport::Refuse,
+    // Envoy 1.40: the first in the order of the exports.
+    newest_marker_counts: false,
+    // Envoy 1.40: under any name; pwtest asks for one that is exported, for without it every hostcall crashes.
+    memory_by_name: false,
+    hostcalls: &[("proxy_send_http_response", Deviation::Undefined)],
+    // Envoy 1.40
+    start_functions: StartFunctions::ReactorFirst,
+    // Envoy 1.40
+    allocators: &[Allocator::Malloc, Allocator::MemoryAllocate],
+    // Envoy 1.40
+    allocation_failure: Status::InvalidMemoryAccess,
+    // Envoy 1.40
+    allocator_trap_fails_vm: true,
+    // Envoy 1.40: pointer 0.
+    empty_keeps_pointer: false,
 
     restricts_start: true,
+    // Envoy 1.40: SEGV at start.
+    start_section_crashes: true,
     calls_vm_start: true,
     // Envoy 1.40: on_log runs without an access logger, before on_done.
     stream_end: &[Callback::OnLog, Callback::OnDone, Callback::OnDelete],

@@ -15,6 +15,7 @@ pub use envoy::ENVOY;
 pub use spec::SPEC;
 pub use wasi::WasiRules;
 
+use super::inspect::{Allocator, Known, StartFunctions, WrongExport};
 use crate::abi::{Callback, PeerType, Status};
 
 /// What one host does where hosts differ.
@@ -33,11 +34,29 @@ pub struct Profile {
     pub requires_marker: bool,
     /// A module must export an allocator (abi.md 2.1).
     pub requires_allocator: bool,
-    /// An export of a callback's name with another signature is refused (abi.md 2.1).
-    pub checks_callback_signatures: bool,
+    /// What becomes of an export of a callback's name with another signature (abi.md 2.1).
+    pub wrong_callback: WrongExport,
+    /// Of several markers the newest counts, not the first that is exported (abi.md 1.1).
+    pub newest_marker_counts: bool,
+    /// Only a memory that is exported as `memory` will do (abi.md 2.1).
+    pub memory_by_name: bool,
+    /// The hostcalls that are not as the table of rows has them (abi.md 1.3 and section 3).
+    pub hostcalls: &'static [(&'static str, Deviation)],
+    /// Which entry points are called, and in which order (abi.md 2.2).
+    pub start_functions: StartFunctions,
+    /// Which allocator is taken where both are exported (abi.md 0.4, 4).
+    pub allocators: &'static [Allocator],
+    /// What a hostcall returns when the guest gives no memory (abi.md 2.5).
+    pub allocation_failure: Status,
+    /// An allocator that traps has broken the VM, not only the hostcall that needed it (Envoy 1.40; apisix.md 2.2).
+    pub allocator_trap_fails_vm: bool,
+    /// A value of no bytes leaves the guest's pointer as it was, and writes only the size (case `headers.get.empty-value`).
+    pub empty_keeps_pointer: bool,
 
     /// Hostcalls from start functions and allocators that are not on the list trap (abi.md 2.2).
     pub restricts_start: bool,
+    /// A hostcall that the start section makes kills the worker (Envoy 1.40; wasm-nginx-module by reading).
+    pub start_section_crashes: bool,
     /// `proxy_on_vm_start` is called (abi.md 2.3).
     pub calls_vm_start: bool,
     /// What a stream context sees at its end, in order (abi.md 2.6). Callbacks before [`Callback::OnDone`] run
@@ -150,6 +169,32 @@ pub struct Profile {
     pub links_without_result: bool,
     /// Linear memory of one VM, in bytes (abi.md section 9).
     pub memory_limit: usize,
+}
+
+/// How a hostcall differs from the row of its name.
+#[derive(Debug, Clone, Copy)]
+pub enum Deviation {
+    /// The host does not define it: a module that imports it does not load.
+    Undefined,
+    /// The host defines it with another signature; a module that imports it so gets OK, and nothing happens.
+    Signature(Known),
+    /// It returns this and does nothing.
+    Answers(Status),
+}
+
+impl Profile {
+    /// How a hostcall differs here from the row of its name.
+    pub fn deviation(&self, hostcall: &str) -> Option<&'static Deviation> {
+        self.hostcalls.iter().find(|(name, _)| *name == hostcall).map(|(_, deviation)| deviation)
+    }
+
+    /// What a hostcall returns here instead of being carried out.
+    pub fn stub(&self, hostcall: &str) -> Option<Status> {
+        match self.deviation(hostcall)? {
+            Deviation::Answers(status) => Some(*status),
+            Deviation::Undefined | Deviation::Signature(_) => None,
+        }
+    }
 }
 
 /// The profiles there are.

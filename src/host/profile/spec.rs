@@ -2,8 +2,9 @@
 //! abi.md proposes for pwtest, or the mildest reading. No proxy behaves exactly so; a plugin that passes here
 //! relies on nothing that is not written down.
 
-use super::{Profile, WasiRules};
+use super::{Deviation, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
+use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
 /// The specification 0.2.1.
 pub const SPEC: Profile = Profile {
@@ -18,10 +19,25 @@ pub const SPEC: Profile = Profile {
     // "malloc ... is called only in its absence": one of the two has to be there.
     requires_allocator: true,
     // Case abi.version.021-headers-arity-wrong: a load error.
-    checks_callback_signatures: true,
+    wrong_callback: WrongExport::Refuse,
+    // abi.md 1.1: the first in export order, with a warning.
+    newest_marker_counts: false,
+    memory_by_name: false,
+    hostcalls: &[("proxy_send_http_response", Deviation::Undefined)],
+    // "_start is called only if _initialize is not exported"
+    start_functions: StartFunctions::ReactorFirst,
+    // "malloc is called only in the absence of proxy_on_memory_allocate."
+    allocators: &[Allocator::MemoryAllocate, Allocator::Malloc],
+    // Cases mem.alloc.returns-zero and -oob: silent.
+    allocation_failure: Status::InvalidMemoryAccess,
+    // Silent.
+    allocator_trap_fails_vm: true,
+    // Case mem.alloc.not-called-for-empty: silent.
+    empty_keeps_pointer: false,
 
     // The specification does not restrict them.
     restricts_start: false,
+    start_section_crashes: false,
     calls_vm_start: true,
     // "on_log: called after true was returned from on_done"; on_delete removes the context.
     stream_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
