@@ -11,7 +11,7 @@ pub use text::text;
 
 use crate::abi::{Callback, Status};
 use crate::host::hostcalls::FAMILIES;
-use crate::host::profile::{self, Documented, Profile, Support};
+use crate::host::profile::{self, Deviation, Documented, Profile, Support};
 use crate::runner::{CaseResult, Reporter, RunEvent};
 use crate::trace::{Entry, Event, HostcallResult};
 use std::collections::BTreeMap;
@@ -123,7 +123,8 @@ impl Seen {
         let documented = profile.documented;
         let rows = FAMILIES.iter().flat_map(|(family, rows)| rows.iter().map(move |row| (*family, row)));
         let hostcalls = rows.filter_map(|(family, row)| {
-            let defined = row.versions.is_empty() || documented.support(row.name) != Support::Undefined;
+            let beside = row.versions.is_empty() && !matches!(profile.deviation(row.name), Some(Deviation::Undefined));
+            let defined = beside || documented.support(row.name) != Support::Undefined;
             defined.then(|| self.hostcall(documented, family, row.name))
         });
         HostCoverage {
