@@ -35,6 +35,10 @@ impl Host {
     /// Delivers the answer to a call. A call that nobody waits for any more is ignored.
     pub fn answer(&mut self, call: CallId, result: CallResult) {
         let Some(pending) = self.world.calls.remove(&call) else { return };
+        if let Some(exchange) = pending.exchange {
+            self.phase_answered(exchange, &pending, result);
+            return;
+        }
         let answer = self.as_seen_by_guest(&result);
         let arguments = match &answer {
             Ok(answer) => [answer.headers.len() as u32, answer.body.len() as u32, answer.trailers.len() as u32],

@@ -3,6 +3,8 @@
 //! Data only; how it moves is in `stream`. All filters of a chain share the two header maps, as in Envoy:
 //! what one filter changes, the next one sees.
 
+pub mod phases;
+
 use super::connection::Connection;
 use super::profile::Profile;
 use crate::abi::{ContextId, ExchangeId, PeerType, PluginIndex, VmIndex};
@@ -46,6 +48,10 @@ pub struct Exchange {
     pub trace_start: usize,
     /// Properties that plugins set, in order.
     pub properties: Vec<(Bytes, Bytes)>,
+    /// Where it stands on hosts whose plugins run one after the other.
+    pub phases: phases::Phases,
+    /// Filters whose contexts such a host has made, in that order.
+    pub created: Vec<usize>,
 }
 
 /// Where an exchange stands.
@@ -174,6 +180,8 @@ impl Exchange {
             details: Bytes::new(),
             trace_start: 0,
             properties: Vec::new(),
+            phases: phases::Phases::default(),
+            created: Vec::new(),
         }
     }
 

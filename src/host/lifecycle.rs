@@ -5,8 +5,8 @@ use super::state::Root;
 use super::vm::{Vm, VmSpec};
 use super::world::Posted;
 use super::{Called, Host};
-use crate::abi::{Callback, ContextId, PluginIndex, VmIndex};
-use crate::trace::{CallbackEntered, Entry, Event};
+use crate::abi::{Callback, ContextId, LogLevel, PluginIndex, VmIndex};
+use crate::trace::{CallbackEntered, Entry, Event, TrapKind};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub struct PluginConfig {
     pub root_id: String,
     /// Its configuration.
     pub config: Bytes,
+    /// Whether one was given at all, be it an empty one.
+    pub configured: bool,
     /// The configuration of its VM.
     pub vm_config: Bytes,
     /// Envoy's `allow_on_headers_stop_iteration`: a Pause in a headers callback holds the headers alone.
@@ -69,13 +71,18 @@ impl Host {
         if vm.0 == self.vms.len() {
             let machine = self.boot(vm, plugin, false)?;
             self.vms.push(machine);
+            self.world.log(LogLevel::Info, "loaded wasm plugin");
+        }
+        if self.world.profile.plugins_run_in_turn {
+            // Its context is made by the first request.
+            return Ok(plugin);
         }
         self.start_root(plugin)?;
         self.run_posted();
         Ok(plugin)
     }
 
-    fn boot(&mut self, vm: VmIndex, plugin: PluginIndex, rebuilt: bool) -> Result<Vm, StartError> {
+    pub(super) fn boot(&mut self, vm: VmIndex, plugin: PluginIndex, rebuilt: bool) -> Result<Vm, StartError> {
         let Some(Plugin { config, .. }) = self.plugins.get(plugin.0) else {
             return Err(StartError::VmStart);
         };
@@ -94,13 +101,21 @@ impl Host {
             if callback != Entry::Start("start section") {}
         };
         Vm::boot(&spec, vm, plugin, &mut self.world, entered).map_err(|(entry, broken)| {
+            let (section, kind) = (entry == Entry::Start("start section"), broken.kind);
             self.record_trap(broken, plugin, entry, ContextId(0), None, from);
+            if section && kind == TrapKind::Hostcall {
+                self.wreck(
+                    "start-section-hostcall",
+                    "the start section made a hostcall, before the host is ready for any: the worker dies while it \
+                     starts; export _initialize instead",
+                );
+            }
             StartError::Trapped(entry)
         })
     }
 
     /// Root context, `on_vm_start`, `on_configure` (abi.md 2.3): each root of a shared VM sees all three.
-    fn start_root(&mut self, plugin: PluginIndex) -> Result<(), StartError> {
+    pub(super) fn start_root(&mut self, plugin: PluginIndex) -> Result<(), StartError> {
         let Some(Plugin { config, vm, .. }) = self.plugins.get(plugin.0) else { return Err(StartError::VmStart) };
         let (vm, config) = (*vm, config.clone());
         let Some(machine) = self.vms.get_mut(vm.0) else { return Err(StartError::VmStart) };
@@ -157,6 +172,16 @@ impl Host {
         let Some(Plugin { config: current, vm, root }) = self.plugins.get_mut(plugin.0) else { return Ok(()) };
         current.config = config;
         let (vm, old) = (*vm, *root);
+        if self.world.profile.plugins_run_in_turn {
+            if let Some(entry) = self.plugins.get_mut(plugin.0) {
+                entry.config.configured = true;
+                entry.root = None;
+            }
+            if let Some(old) = old {
+                self.retire(vm, plugin, old);
+            }
+            return Ok(());
+        }
         self.rebuild_if_failed(vm)?;
         self.start_root(plugin)?;
         if let Some(old) = old {
@@ -256,9 +281,16 @@ impl Host {
         for at in (0..self.plugins.len()).rev() {
             let plugin = &mut self.plugins[at];
             let (vm, root) = (plugin.vm, plugin.root.take());
-            if let Some(root) = root {
-                self.end_root(vm, PluginIndex(at), root);
+            match root {
+                Some(root) if self.world.profile.plugins_run_in_turn => {
+                    self.free_plugin_context(vm, PluginIndex(at), root);
+                }
+                Some(root) => self.end_root(vm, PluginIndex(at), root),
+                None => {}
             }
+        }
+        for _ in 0..self.vms.len() {
+            self.world.log(LogLevel::Info, "unloaded wasm plugin");
         }
         self.world.ticks.clear();
     }

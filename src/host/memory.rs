@@ -117,7 +117,7 @@ pub fn after(caller: &mut Caller<'_, VmState>, call: Call, result: HostcallResul
     let record = HostcallRecord {
         plugin: state.current.plugin,
         context,
-        exchange: state.exchange_of(context),
+        exchange: state.acting_stream().map(|stream| stream.exchange),
         name: call.name,
         args: call.args,
         result,

@@ -7,6 +7,7 @@
 mod calls;
 pub mod check;
 pub mod connection;
+mod crash;
 mod emit;
 pub mod engine;
 pub mod env;
@@ -17,6 +18,7 @@ pub mod inspect;
 mod lifecycle;
 pub mod limits;
 pub(crate) mod memory;
+mod phases;
 pub mod plugin;
 pub mod profile;
 mod reply;
@@ -49,6 +51,8 @@ pub struct Host {
     limits: limits::Limits,
     policy: TrapPolicy,
     last_exchange: u32,
+    /// The worker is dead; the next request finds a new one.
+    crashed: bool,
 }
 
 /// What a trap does.
@@ -76,7 +80,15 @@ enum Called {
 impl Host {
     /// A host without plugins.
     pub fn new(world: World, limits: limits::Limits, policy: TrapPolicy) -> Self {
-        Self { world: Box::new(world), vms: Vec::new(), plugins: Vec::new(), limits, policy, last_exchange: 0 }
+        Self {
+            world: Box::new(world),
+            vms: Vec::new(),
+            plugins: Vec::new(),
+            limits,
+            policy,
+            last_exchange: 0,
+            crashed: false,
+        }
     }
 
     /// What the host knows beside its VMs.
@@ -103,6 +115,9 @@ impl Host {
         context: ContextId,
         args: &[u32],
     ) -> Called {
+        if self.crashed {
+            return Called::Skipped;
+        }
         let Some(machine) = self.vms.get_mut(vm.0) else { return Called::Skipped };
         if machine.failed && self.world.profile.trap_disables_vm {
             return Called::Skipped;
@@ -110,7 +125,8 @@ impl Host {
         if !machine.has(callback) {
             return Called::Missing;
         }
-        let exchange = machine.state().exchange_of(context);
+        let bound = machine.state().request.map(|stream| stream.exchange);
+        let exchange = machine.state().exchange_of(context).or(bound);
         let entry = Entry::Callback(callback);
         let taken = callback.arity(machine.plugin.abi()).saturating_sub(1).min(args.len());
         let from = self.world.recorder.events().len();
@@ -121,16 +137,25 @@ impl Host {
         let mut all = [context.0, 0, 0, 0, 0];
         let count = args.len().min(4);
         all[1..=count].copy_from_slice(&args[..count]);
-        match machine.call(callback, &all[..=count], &mut self.world, plugin) {
+        let called = match machine.call(callback, &all[..=count], &mut self.world, plugin) {
             Ok(result) => {
                 let left = CallbackLeft { plugin, callback: entry, context, exchange, result };
                 self.world.recorder.push(|| Event::CallbackLeft(left));
                 Called::Returned(result)
             }
             Err(broken) => {
+                let line = format!("failed to call function: {}", broken.message);
                 self.record_trap(broken, plugin, entry, context, exchange, from);
+                self.world.log(LogLevel::Error, line);
                 Called::Trapped
             }
+        };
+        match self.world.crash.take() {
+            Some((id, message)) => {
+                self.crash(id, message);
+                Called::Skipped
+            }
+            None => called,
         }
     }
 

@@ -65,6 +65,11 @@ impl Host {
         if e.response.headers_out {
             self.emit(exchange, Direction::Response, Part::Reset);
             self.end(exchange);
+        } else if self.world.profile.plugins_run_in_turn {
+            let (failed, timed_out) = self.world.profile.upstream_failure;
+            let status = if status == 504 { timed_out } else { failed };
+            self.world.recorder.push(|| Event::HostReply { exchange, status, details: details.to_owned() });
+            self.respond(exchange, status, Bytes::new());
         } else {
             self.host_reply(exchange, status, body, details);
         }
@@ -150,7 +155,7 @@ impl Host {
         }
     }
 
-    fn is_head(&self, id: ExchangeId) -> bool {
+    pub(super) fn is_head(&self, id: ExchangeId) -> bool {
         self.ex(id).and_then(|e| e.request.headers.get(b":method")).is_some_and(|method| method == "HEAD")
     }
 

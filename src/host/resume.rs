@@ -143,6 +143,37 @@ impl Host {
                 "the {what} was continued while it was not paused: Envoy 1.40 {envoy}; continue only what you paused"
             ),
         );
+        let early = direction == Direction::Response && !self.ex(id).is_some_and(|e| e.response.arrived);
+        if early && self.world.profile.continue_wrecks_running_streams {
+            self.crash(
+                "continue-before-response",
+                "the response was continued before there was one: Envoy 1.40 dies; continue the request with stream type 0",
+            );
+        }
+    }
+
+    /// A headers callback that continued what it lets pass anyway: the head goes on twice.
+    pub(super) fn note_passed_twice(&mut self, id: ExchangeId, filter: usize, direction: Direction) {
+        let of = |d: &&Deferred| d.exchange == id;
+        let deferred = || self.world.deferred.iter().filter(of);
+        let continued = deferred()
+            .any(|d| d.filter == filter && matches!(d.action, DeferredAction::Continue(of) if of == direction));
+        let ended = deferred().any(|d| !matches!(d.action, DeferredAction::Continue(_)));
+        if !continued || ended || !self.world.profile.continue_wrecks_running_streams {
+            return;
+        }
+        match direction {
+            Direction::Request => self.wreck(
+                "request-sent-twice",
+                "the headers callback continued the request and returned Continue: Envoy 1.40 sends the request upstream \
+                 twice; only continue what was paused",
+            ),
+            Direction::Response => self.wreck(
+                "response-sent-twice",
+                "the headers callback continued the response and returned Continue: Envoy 1.40 writes its head to the \
+                 client twice; only continue what was paused",
+            ),
+        }
     }
 
     /// A callback that continues what it is about to pause.

@@ -7,7 +7,7 @@ use super::world::World;
 use crate::abi::{AbiVersion, ContextId, ExchangeId, PluginIndex, VmIndex};
 use crate::trace::Entry;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use wasmtime::{Memory, ResourceLimiter, TypedFunc};
 
 /// A context of this VM.
@@ -45,6 +45,10 @@ pub struct Root {
     pub pending_done: bool,
     /// `proxy_done` was called, `on_delete` is due.
     pub done: bool,
+    /// Another one has taken its place; it ends with the last request that uses it.
+    pub retired: bool,
+    /// Ids of stream contexts that have ended, the oldest first.
+    pub free: VecDeque<ContextId>,
 }
 
 /// When hosts allow only few hostcalls.
@@ -89,6 +93,10 @@ pub struct VmState {
     pub roots: BTreeMap<ContextId, Root>,
     /// The last context id that was given out.
     pub last_context: u32,
+    /// Ids of root contexts that have ended, the oldest first.
+    pub free: VecDeque<ContextId>,
+    /// The request that hostcalls act on, on hosts where it is not the context that says so.
+    pub request: Option<StreamRef>,
     /// Calls that this VM has started.
     pub call_count: u32,
     /// The callback that is running.
@@ -118,6 +126,9 @@ impl VmState {
 
     /// The stream that a hostcall acts on.
     pub fn acting_stream(&self) -> Option<StreamRef> {
+        if self.world.profile.hostcalls_act_on_request {
+            return self.request;
+        }
         self.contexts.get(&self.acting_context())?.stream
     }
 
@@ -129,6 +140,33 @@ impl VmState {
     /// The exchange of a context.
     pub fn exchange_of(&self, context: ContextId) -> Option<ExchangeId> {
         Some(self.contexts.get(&context)?.stream?.exchange)
+    }
+
+    /// Gives out the id that has been free for longest, or else the next one: streams take those of their root's.
+    pub fn reused_context(
+        &mut self,
+        root: Option<ContextId>,
+        plugin: PluginIndex,
+        stream: Option<StreamRef>,
+    ) -> ContextId {
+        let free = match root {
+            Some(root) => self.roots.get_mut(&root).and_then(|root| root.free.pop_front()),
+            None => self.free.pop_front(),
+        };
+        let Some(id) = free else { return self.new_context(root, plugin, stream) };
+        self.contexts.insert(id, Context { root: root.unwrap_or(id), plugin, stream });
+        id
+    }
+
+    /// Takes a context away, and keeps its id to be used again.
+    pub fn give_back(&mut self, id: ContextId) {
+        let Some(context) = self.contexts.remove(&id) else { return };
+        if context.root == id {
+            self.roots.remove(&id);
+            self.free.push_back(id);
+        } else if let Some(root) = self.roots.get_mut(&context.root) {
+            root.free.push_back(id);
+        }
     }
 
     /// Gives out the next context id.

@@ -28,6 +28,7 @@ enum BodyAction {
 impl Host {
     /// Opens an exchange through the whole chain.
     pub fn open(&mut self, info: ConnectionInfo) -> ExchangeId {
+        self.restart_after_crash();
         let id = self.open_exchange(info, None);
         self.world.recorder.push(|| Event::ExchangeOpened(id));
         id
@@ -137,10 +138,14 @@ impl Host {
 
     /// A piece enters the chain at its beginning.
     fn arrive(&mut self, id: ExchangeId, direction: Direction, part: Part) {
-        let Some(half) = self.ex_mut(id).map(|e| e.half_mut(direction)) else { return };
-        if half.complete_in {
+        if self.ex(id).is_none_or(|e| e.half(direction).complete_in) {
             return;
         }
+        if self.world.profile.plugins_run_in_turn {
+            self.phase_arrives(id, direction, part);
+            return;
+        }
+        let Some(half) = self.ex_mut(id).map(|e| e.half_mut(direction)) else { return };
         let first = |host: &Self| host.next(id, None, direction);
         match part {
             Part::Headers { headers, end_of_stream } => {
@@ -196,6 +201,7 @@ impl Host {
                 (false, _) => {
                     stage.headers_open = false;
                     stage.forwarded = true;
+                    self.note_passed_twice(id, filter, direction);
                 }
                 (true, false) if action == 1 && holds_only_headers && !end => stage.hold = Hold::Headers,
                 (true, false) => stage.hold = Hold::All,

@@ -43,6 +43,11 @@ impl Host {
     fn tear_down(&mut self, id: ExchangeId) {
         if self.is_tcp(id) {
             self.tear_down_connection(id);
+        } else if self.world.profile.plugins_run_in_turn {
+            // Nobody waits for the answers any more (abi.md case call.after-stream-end).
+            self.world.calls.retain(|_, call| call.exchange != Some(id));
+            self.free_http_contexts(id);
+            self.note_at_end(id);
         } else {
             self.tear_down_messages(id);
             self.note_at_end(id);
@@ -167,13 +172,15 @@ impl Host {
             (Callback::OnRequestBody, "wasm_process_req_body", "request"),
             (Callback::OnResponseBody, "wasm_process_resp_body", "response"),
         ];
+        // There the wish is taken back once it has been granted, and without it the callback does not run.
+        let in_turn = self.world.profile.plugins_run_in_turn;
         for (callback, property, what) in pairs {
             let Some(e) = self.ex(id) else { return };
             let bytes = match callback {
                 Callback::OnRequestBody => e.request.body_bytes,
                 _ => e.response.body_bytes,
             };
-            if bytes == 0 || e.properties.iter().any(|(key, value)| key == property && !value.is_empty()) {
+            if bytes == 0 || e.properties.iter().any(|(key, value)| key == property && (in_turn || !value.is_empty())) {
                 continue;
             }
             let called: Vec<_> = e
@@ -186,7 +193,7 @@ impl Host {
                     // the callback has to have done something that would be missed.
                     let by_sdk = machine.has(Callback::OnRequestHeaders) && machine.has(Callback::OnDownstreamData);
                     match views::activity(self.events_of(id), id, *plugin, callback) {
-                        views::Activity::NotCalled => false,
+                        views::Activity::NotCalled => in_turn && machine.has(callback) && !by_sdk,
                         views::Activity::Idle => !by_sdk,
                         views::Activity::Active => true,
                     }

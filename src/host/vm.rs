@@ -86,6 +86,8 @@ impl Vm {
             contexts: BTreeMap::new(),
             roots: BTreeMap::new(),
             last_context: 0,
+            free: Default::default(),
+            request: None,
             call_count: 0,
             current: Current { plugin, context: ContextId(0), effective: None, entry: Entry::Start("start section") },
             restricted: None,

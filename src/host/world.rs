@@ -5,9 +5,9 @@ use super::env::{Clock, Entropy};
 use super::exchange::Exchange;
 use super::profile::{self, Profile};
 use super::store::{metrics::Metrics, properties::Property, queues::Queues, shared_data::SharedData};
-use crate::abi::{CallId, ContextId, ExchangeId, PluginIndex, QueueId, VmIndex};
+use crate::abi::{CallId, ContextId, ExchangeId, LogLevel, PluginIndex, QueueId, VmIndex};
 use crate::message::{Direction, Headers, Part};
-use crate::trace::{Finding, HttpCall, LocalResponse, Recorder, Recording};
+use crate::trace::{Event, Finding, HttpCall, LocalResponse, Recorder, Recording};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -37,6 +37,10 @@ pub struct World {
     pub calls: BTreeMap<CallId, PendingCall>,
     /// Number of calls started, over all VMs.
     pub call_count: u32,
+    /// Tokens given out, on hosts where all VMs count together.
+    pub token_count: u32,
+    /// What breaks the host as soon as the guest has returned.
+    pub crash: Option<(&'static str, String)>,
     /// What takes hold when the running callback has returned.
     pub deferred: VecDeque<Deferred>,
     /// Notifications that are delivered when nothing else runs.
@@ -73,6 +77,8 @@ pub struct PendingCall {
     pub plugin: PluginIndex,
     /// The token in that VM.
     pub token: u32,
+    /// The exchange that waits for the answer, on hosts where it is the exchange that waits.
+    pub exchange: Option<ExchangeId>,
 }
 
 /// What a running `proxy_on_http_call_response` can read.
@@ -156,6 +162,8 @@ impl World {
             ticks: BTreeMap::new(),
             calls: BTreeMap::new(),
             call_count: 0,
+            token_count: 0,
+            crash: None,
             deferred: VecDeque::new(),
             posted: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -164,6 +172,18 @@ impl World {
             properties: BTreeMap::new(),
             buffer_limit: profile.buffer_limit,
         }
+    }
+
+    /// A line in the host's own log, if the host writes such.
+    pub fn log(&mut self, level: LogLevel, message: impl Into<Bytes>) {
+        if self.profile.writes_log {
+            self.recorder.push(|| Event::HostLog { level, message: message.into() });
+        }
+    }
+
+    /// The host breaks when the guest has returned.
+    pub fn crash_after(&mut self, id: &'static str, message: impl Into<String>) {
+        self.crash.get_or_insert_with(|| (id, message.into()));
     }
 
     /// Notes what is legal and yet will bite.

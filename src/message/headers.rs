@@ -60,6 +60,21 @@ impl Headers {
         self.append(name, value);
     }
 
+    /// Leaves exactly one entry of the name, where the first one stood, or at the end.
+    pub fn put(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
+        let (name, value) = (name.into(), value.into());
+        let Some(at) = self.0.iter().position(|(k, _)| k.eq_ignore_ascii_case(&name)) else {
+            self.append(name, value);
+            return;
+        };
+        self.0[at].1 = value;
+        let mut place = 0;
+        self.0.retain(|(k, _)| {
+            place += 1;
+            place - 1 <= at || !k.eq_ignore_ascii_case(&name)
+        });
+    }
+
     /// Appends to the value of the first entry of the name, behind a comma, or appends an entry. Gives the length
     /// of the value as it is then.
     pub fn join(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) -> usize {

@@ -194,6 +194,7 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
         name: spec.name.clone(),
         root_id: spec.root_id.clone(),
         config: spec.config.clone(),
+        configured: spec.configured,
         vm_config: spec.vm_config.clone(),
         holds_only_headers: spec.allow_on_headers_stop_iteration,
         environment: spec.env.iter().map(|(k, v)| Bytes::from(format!("{k}={v}"))).collect(),

@@ -153,7 +153,8 @@ impl<'a> Driver<'a> {
 
     fn plan(&mut self, step: usize, of: &'a Step) {
         for callout in &of.callouts {
-            let unknown = matches!(callout.reply, CalloutReply::Fail(Fault::Unknown));
+            let unknown = self.host.world().profile.knows_upstreams
+                && matches!(callout.reply, CalloutReply::Fail(Fault::Unknown));
             if unknown {
                 let name = Bytes::from(callout.to.value.clone());
                 self.host.world_mut().unknown_upstreams.push(name);

@@ -62,6 +62,8 @@ pub struct PluginSpec {
     pub root_id: String,
     /// The plugin configuration's bytes.
     pub config: Bytes,
+    /// Whether one was given, be it an empty one.
+    pub configured: bool,
     /// The VM configuration's bytes.
     pub vm_config: Bytes,
     /// APISIX's priority.

@@ -53,6 +53,7 @@ fn host(engine: &Engine, path: &std::path::Path) -> anyhow::Result<Host> {
         name: "header".to_owned(),
         root_id: String::new(),
         config: Bytes::new(),
+        configured: true,
         vm_config: Bytes::new(),
         holds_only_headers: false,
         environment: vec![],

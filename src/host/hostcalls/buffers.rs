@@ -1,5 +1,7 @@
 //! Buffers: bodies, configurations, and the bodies of call responses.
 
+mod one_slot;
+
 use super::row::{Cx, hostcall_rows};
 use crate::abi::{BufferType, Callback, Status};
 use crate::host::exchange::Exchange;
@@ -51,7 +53,9 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
                 // Envoy 1.40: also while the root context is created, but not in on_vm_start.
                 Some(root)
                     if entry == Entry::Callback(Callback::OnConfigure)
-                        || (entry == Entry::Callback(Callback::OnContextCreate) && state.acting_stream().is_none()) =>
+                        || (state.world.profile.configuration_in_context_create
+                            && entry == Entry::Callback(Callback::OnContextCreate)
+                            && state.acting_stream().is_none()) =>
                 {
                     Ok(Content::Shared(root.config.clone()))
                 }
@@ -101,6 +105,9 @@ fn bytes<'a>(cx: &'a mut Cx, direction: Direction) -> Option<&'a mut BytesMut> {
 }
 
 fn get(cx: &mut Cx, buffer: BufferType, start: u32, max_size: u32) -> Result<Bytes, Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return one_slot::get(cx, buffer, start, max_size);
+    }
     let content = find(cx, buffer)?;
     if cx.state.world.profile.checks_buffer_ranges && start.checked_add(max_size).is_none() {
         return Err(Status::BadArgument);
@@ -191,6 +198,10 @@ pub fn splice(
 }
 
 fn get_configuration(cx: &mut Cx) -> Result<Bytes, Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        let found = one_slot::configuration(cx);
+        return if found.is_empty() { Err(Status::NotFound) } else { Ok(found) };
+    }
     // Envoy 1.40: the plugin's in on_configure, the VM's anywhere else.
     let root = cx.state.acting_root().and_then(|root| cx.state.roots.get(&root));
     match (cx.state.current.entry, root) {

@@ -3,6 +3,8 @@
 //! Whether a map can be reached depends on where the stream stands, and differs between hosts; `access` is the
 //! only place that decides it.
 
+mod of_request;
+
 use super::row::{Cx, PairsArg, PairsOut, hostcall_rows};
 use crate::abi::{AbiVersion, Callback, MapType, Status, pairs};
 use crate::host::state::{StreamRef, VmState};
@@ -10,6 +12,7 @@ use crate::host::world::World;
 use crate::message::{Direction, Headers};
 use crate::trace::{Effect, Entry, MapChange};
 use bytes::Bytes;
+use of_request::How;
 
 hostcall_rows! {
     /// The size of a map. Envoy counts the bytes of names and values, not the serialised size (abi.md 0.4).
@@ -76,8 +79,8 @@ fn stream_access(cx: &Cx, direction: Direction, trailers: bool) -> Access {
             (_, true, None) => Access::Creatable,
             // Envoy 1.40: the request's trailers are not there in on_log, even if the request had some.
             _ if in_log && world.profile.maps_in_log => match (direction, &half.trailers) {
-                (Direction::Request, Some(_)) if world.profile.request_trailers_in_log => Access::Read,
                 (Direction::Response, Some(_)) => Access::Read,
+                (Direction::Request, Some(_)) if world.profile.request_trailers_in_log => Access::Read,
                 _ => Access::Nothing,
             },
             _ => Access::Closed,
@@ -164,6 +167,9 @@ fn size(cx: &mut Cx, map: MapType) -> Result<u32, Status> {
 }
 
 fn get_pairs(cx: &mut Cx, map: MapType) -> Result<PairsOut, Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return of_request::get_pairs(cx, map);
+    }
     match access(cx, map) {
         Access::Open | Access::Read => {}
         Access::Creatable | Access::Nothing => return Ok(PairsOut(Bytes::new())),
@@ -183,6 +189,9 @@ fn get_pairs(cx: &mut Cx, map: MapType) -> Result<PairsOut, Status> {
 }
 
 fn get(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<Bytes, Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return of_request::get(cx, map, key);
+    }
     let old = cx.state.abi == AbiVersion::V0_1_0;
     let found = match access(cx, map) {
         Access::Open | Access::Read => {
@@ -249,6 +258,9 @@ pub fn decoded(cx: &mut Cx, pairs: PairsArg) -> Result<Vec<pairs::Pair>, Status>
 }
 
 fn add(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return of_request::set(cx, map, key, value, How::Add);
+    }
     let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
     check(cx, &key, &value)?;
     let mut headers = std::mem::take(writable(cx, map)?);
@@ -269,6 +281,9 @@ fn append(cx: &mut Cx, headers: &mut Headers, key: Bytes, value: Bytes) {
 }
 
 fn replace(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return of_request::set(cx, map, key, value, How::Replace);
+    }
     let (key, value) = (name(cx, map, key), Bytes::copy_from_slice(value));
     check(cx, &key, &value)?;
     writable(cx, map)?.replace(key.clone(), value.clone());
@@ -277,6 +292,10 @@ fn replace(cx: &mut Cx, map: MapType, key: &[u8], value: &[u8]) -> Result<(), St
 }
 
 fn remove(cx: &mut Cx, map: MapType, key: &[u8]) -> Result<(), Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        let count = of_request::count(cx, map, key);
+        return of_request::set(cx, map, key, &[], How::Remove(count));
+    }
     let key = name(cx, map, key);
     let removed = writable(cx, map)?.remove(&key);
     cx.effect(|| Effect::Map { map, change: MapChange::Remove(key, removed) });

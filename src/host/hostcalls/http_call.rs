@@ -1,5 +1,7 @@
 //! HTTP calls. The hostcall returns a token; the answer comes through `proxy_on_http_call_response`.
 
+mod to_address;
+
 use super::fields::decoded;
 use super::row::{Cx, PairsArg, hostcall_rows};
 use crate::abi::{CallId, Status};
@@ -24,6 +26,9 @@ fn http_call(
     trailers: PairsArg,
     timeout_ms: u32,
 ) -> Result<u32, Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return to_address::register(cx, upstream, headers, body, timeout_ms);
+    }
     let headers: Headers = decoded(cx, headers)?.into_iter().collect();
     let trailers = decoded(cx, trailers)?;
     let root = cx.state.acting_root().ok_or(Status::BadArgument)?;
@@ -59,7 +64,7 @@ fn http_call(
         timeout_ms,
     });
     let vm = cx.state.vm;
-    world.calls.insert(call_id, PendingCall { vm, root, plugin, token });
+    world.calls.insert(call_id, PendingCall { vm, root, plugin, token, exchange: None });
     world.outputs.push_back(Output::HttpCall { call: call_id, plugin, request: call.clone() });
     cx.effect(|| Effect::HttpCall(call));
     Ok(token)

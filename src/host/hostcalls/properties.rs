@@ -2,6 +2,8 @@
 //!
 //! The scenario's `properties` come first, then what follows from the messages, then what plugins have set.
 
+mod variables;
+
 use super::row::{Cx, hostcall_rows};
 use crate::abi::{Callback, Status, property_path};
 use crate::host::exchange::Exchange;
@@ -24,10 +26,25 @@ const WORK_PER_ENTRY: usize = 32;
 fn get(cx: &mut Cx, path: &[u8]) -> Result<Bytes, Status> {
     let profile = cx.state.world.profile;
     cx.work(entries_of_stream(cx) * WORK_PER_ENTRY);
+    if profile.hostcalls_act_on_request {
+        return variables::get(cx, path);
+    }
     match given(cx, path).or_else(|| of_plugin(cx, path)) {
         Some(found) => found.encode(profile),
-        None => of_stream(cx, path)?.encode(profile),
+        None => match read_back(cx, path) {
+            Some(found) => found.encode(profile),
+            None => of_stream(cx, path)?.encode(profile),
+        },
     }
+}
+
+/// What a plugin has set under this very path, on hosts that give it back.
+fn read_back(cx: &Cx, path: &[u8]) -> Option<Property> {
+    if !cx.state.world.profile.reads_back_paths {
+        return None;
+    }
+    let stream = cx.state.acting_stream()?;
+    set_by_plugin(cx.state.world.exchanges.get(&stream.exchange)?, path.strip_suffix(b"\0").unwrap_or(path))
 }
 
 /// What a look-up may have to go through.
@@ -38,6 +55,9 @@ fn entries_of_stream(cx: &Cx) -> usize {
 }
 
 fn set(cx: &mut Cx, path: &[u8], value: &[u8]) -> Result<(), Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        return variables::set(cx, path, value);
+    }
     let stream = cx.state.acting_stream().ok_or(Status::NotFound)?;
     let exchange = cx.state.world.exchanges.get_mut(&stream.exchange).ok_or(Status::NotFound)?;
     *cx.work += exchange.properties.len() * WORK_PER_ENTRY;

@@ -24,6 +24,7 @@ use crate::abi::pairs::{self, Pair, PairsError};
 use crate::abi::{
     AbiVersion, BufferType, CallId, ContextId, LogLevel, MapType, MetricId, MetricType, QueueId, Status, StreamType,
 };
+use crate::host::profile::Profile;
 use crate::host::state::VmState;
 use crate::trace::{Effect, Value};
 use bytes::Bytes;
@@ -129,14 +130,14 @@ impl Row {
 
 /// A word that has a type of its own.
 pub trait Word: Sized + Copy {
-    /// Reads it; BAD_ARGUMENT for a number that the type does not have.
-    fn from_word(word: u32) -> Result<Self, Status>;
+    /// Reads it; the profile says what becomes of a number that the type does not have.
+    fn from_word(word: u32, profile: &Profile) -> Result<Self, Status>;
     /// As the trace shows it.
     fn value(self) -> Value;
 }
 
 impl Word for u32 {
-    fn from_word(word: u32) -> Result<Self, Status> {
+    fn from_word(word: u32, _: &Profile) -> Result<Self, Status> {
         Ok(word)
     }
     fn value(self) -> Value {
@@ -145,7 +146,7 @@ impl Word for u32 {
 }
 
 impl Word for i32 {
-    fn from_word(word: u32) -> Result<Self, Status> {
+    fn from_word(word: u32, _: &Profile) -> Result<Self, Status> {
         Ok(word as i32)
     }
     fn value(self) -> Value {
@@ -156,8 +157,8 @@ impl Word for i32 {
 macro_rules! enum_words {
     ($($name:ident)*) => {$(
         impl Word for $name {
-            fn from_word(word: u32) -> Result<Self, Status> {
-                Self::from_u32(word).ok_or(Status::BadArgument)
+            fn from_word(word: u32, profile: &Profile) -> Result<Self, Status> {
+                Self::from_u32(word).ok_or(profile.unknown_enum)
             }
             fn value(self) -> Value {
                 Value::Name(self.name())
@@ -165,15 +166,24 @@ macro_rules! enum_words {
         }
     )*};
 }
-enum_words! { LogLevel BufferType MapType StreamType MetricType }
+enum_words! { BufferType MapType StreamType MetricType }
+
+impl Word for LogLevel {
+    fn from_word(word: u32, profile: &Profile) -> Result<Self, Status> {
+        Self::from_u32(word).or(profile.unknown_log_level).ok_or(Status::BadArgument)
+    }
+    fn value(self) -> Value {
+        Value::Name(self.name())
+    }
+}
 
 /// An enum that the host looks at after the slices, not before them: the handler does it.
 #[derive(Debug, Clone, Copy)]
 pub struct Late<T>(pub Result<T, u32>);
 
 impl<T: Word> Word for Late<T> {
-    fn from_word(word: u32) -> Result<Self, Status> {
-        Ok(Self(T::from_word(word).map_err(|_| word)))
+    fn from_word(word: u32, profile: &Profile) -> Result<Self, Status> {
+        Ok(Self(T::from_word(word, profile).map_err(|_| word)))
     }
     fn value(self) -> Value {
         match self.0 {
@@ -186,7 +196,7 @@ impl<T: Word> Word for Late<T> {
 macro_rules! id_words {
     ($($name:ident)*) => {$(
         impl Word for $name {
-            fn from_word(word: u32) -> Result<Self, Status> {
+            fn from_word(word: u32, _: &Profile) -> Result<Self, Status> {
                 Ok(Self(word))
             }
             fn value(self) -> Value {
@@ -197,13 +207,18 @@ macro_rules! id_words {
 }
 id_words! { ContextId CallId MetricId QueueId }
 
-/// A header map that the guest sent, or why it is none.
-pub struct PairsArg(pub Result<Vec<Pair>, PairsError>);
+/// A header map that the guest sent, or why it is none, and whether there was not one byte of it.
+pub struct PairsArg(pub Result<Vec<Pair>, PairsError>, bool);
 
 impl PairsArg {
     /// Decodes a slice.
     pub fn new(bytes: &[u8]) -> Self {
-        Self(pairs::decode(bytes))
+        Self(pairs::decode(bytes), bytes.is_empty())
+    }
+
+    /// Whether the guest gave no bytes at all.
+    pub fn is_nothing(&self) -> bool {
+        self.1
     }
 
     /// As the trace shows it.

@@ -1,5 +1,7 @@
 //! What steers a stream: continue, close, local response. All of it takes hold after the guest has returned.
 
+mod of_request;
+
 use super::fields::decoded;
 use super::row::{Cx, PairsArg, hostcall_rows};
 use crate::abi::{Callback, Status, StreamType};
@@ -64,7 +66,7 @@ fn acting_exchange<'a>(cx: &'a Cx) -> Option<&'a Exchange> {
 /// Envoy 1.40: continuing either direction forgets the *request's* maps at once (seen with both), so that they can't
 /// be reached even in the rest of the callback. A body that is held can be.
 fn close_request_maps(cx: &mut Cx) {
-    if cx.state.world.profile.maps_always_open {
+    if !cx.state.world.profile.continue_closes_request_maps {
         return;
     }
     let Some(stream) = cx.state.acting_stream() else { return };
@@ -104,6 +106,11 @@ fn send_local_response(
     headers: PairsArg,
     grpc_status: i32,
 ) -> Result<(), Status> {
+    if cx.state.world.profile.hostcalls_act_on_request {
+        let headers = decoded(cx, headers)?;
+        let (details, body) = (Bytes::copy_from_slice(details), Bytes::copy_from_slice(body));
+        return of_request::respond(cx, LocalResponse { status, details, body, headers, grpc_status });
+    }
     let headers = decoded(cx, headers)?;
     let (first, last) = cx.state.world.profile.local_statuses;
     if status < first || status > last {
@@ -132,6 +139,13 @@ fn send_local_response(
                 "a local response from on_log, on_done or on_delete: Envoy 1.40 calls on_log again for it and crashes; \
                  don't",
             );
+            if cx.state.world.profile.local_response_at_end_crashes {
+                cx.state.world.crash_after(
+                    "local-response-at-end",
+                    "a local response from on_log, on_done or on_delete: Envoy 1.40 calls on_log for it again, and again, \
+                     until it dies",
+                );
+            }
         }
         let world = &mut cx.state.world;
         let filter = world.exchanges.get_mut(&stream.exchange).and_then(|e| e.filters.get_mut(stream.filter));

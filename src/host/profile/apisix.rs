@@ -1,7 +1,7 @@
 //! Apache APISIX with wasm-nginx-module: what `apisix.md` says. Section numbers below are its own.
 
 use super::{Deviation, Profile, WasiRules};
-use crate::abi::{Callback, PeerType, Status};
+use crate::abi::{Callback, LogLevel, PeerType, Status};
 use crate::host::inspect::{Allocator, Known, StartFunctions, ValKind, WrongExport};
 
 /// APISIX 3.11, wasm-nginx-module of 2024, the Wasmtime engine.
@@ -53,6 +53,12 @@ pub const APISIX: Profile = Profile {
     root_end: &[Callback::OnDone, Callback::OnDelete],
     root_waits_for_done: false,
 
+    // 2.3, 3.1
+    plugins_run_in_turn: true,
+    // 4
+    hostcalls_act_on_request: true,
+    // 2.3, 2.4, 4.3
+    writes_log: true,
     // 0, fact 4.
     header_arguments: false,
     // 2.6: by descending priority in both directions.
@@ -66,6 +72,11 @@ pub const APISIX: Profile = Profile {
     // 3.2: client_max_body_size is unlimited.
     buffer_limit: usize::MAX,
 
+    // 4: "else 12".
+    unknown_enum: Status::Unimplemented,
+    // 4.5
+    unknown_log_level: Some(LogLevel::Error),
+
     // 4: "req".
     closed_map_value: Status::BadArgument,
     closed_map_pairs: Status::BadArgument,
@@ -77,6 +88,7 @@ pub const APISIX: Profile = Profile {
     malformed_pairs_are_empty: false,
     // 2.4: on_log is not called.
     maps_in_log: false,
+    continue_closes_request_maps: false,
     // abi.md 3.4: in every HTTP phase.
     maps_always_open: true,
 
@@ -86,6 +98,8 @@ pub const APISIX: Profile = Profile {
     closed_body_write: Status::Unimplemented,
     readonly_buffer: Status::Unimplemented,
     splice_in_the_middle: Some(Status::Unimplemented),
+    // By reading: the state has no configuration then.
+    configuration_in_context_create: false,
     vm_configuration_always: false,
 
     // 4.4: the last one wins.
@@ -94,11 +108,23 @@ pub const APISIX: Profile = Profile {
     continue_upstream: Status::Ok,
     // 4.3: the callback runs with (0, 0, 0).
     call_failure_is_response: false,
+    // 4.3: a literal host and port.
+    knows_upstreams: false,
+    // abi.md case call.timeout-zero: the default of ngx_lua.
+    default_call_timeout_ms: Some(60_000),
+    // 7.4: 502 page, 504 page.
+    upstream_failure: (502, 504),
+    // 0, fact 6: continuing does nothing.
+    continue_wrecks_running_streams: false,
+    // 2.4: BAD_ARGUMENT.
+    local_response_at_end_crashes: false,
     // 4.3
     call_ids: (0, 1),
     // abi.md case call.after-stream-end.
     answers_outlive_stream: false,
 
+    // 4.2: only variables.
+    reads_back_paths: false,
     // 4.2
     binary_properties: false,
     added_request_headers: &[],

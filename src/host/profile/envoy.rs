@@ -48,6 +48,10 @@ pub const ENVOY: Profile = Profile {
     root_end: &[Callback::OnDone, Callback::OnDelete],
     root_waits_for_done: true,
 
+    plugins_run_in_turn: false,
+    hostcalls_act_on_request: false,
+    // Its own lines are about Envoy, not about plugins.
+    writes_log: false,
     header_arguments: true,
     response_reversed: true,
     request_pause_holds: true,
@@ -56,6 +60,10 @@ pub const ENVOY: Profile = Profile {
     made_trailers_lose_held_body: true,
     // per_connection_buffer_limit_bytes, 1 MiB by default.
     buffer_limit: 1 << 20,
+
+    // Envoy 1.40
+    unknown_enum: Status::BadArgument,
+    unknown_log_level: None,
 
     closed_map_value: Status::BadArgument,
     closed_map_pairs: Status::Ok,
@@ -85,20 +93,36 @@ pub const ENVOY: Profile = Profile {
     lowercases_names: true,
     malformed_pairs_are_empty: true,
     maps_in_log: true,
+    // Envoy 1.40, ENVOY.md 5.
+    continue_closes_request_maps: true,
     maps_always_open: false,
 
     closed_body: Ok(()),
     closed_body_write: Status::BadArgument,
     readonly_buffer: Status::BadArgument,
     splice_in_the_middle: Some(Status::BadArgument),
+    // Envoy 1.40, ENVOY.md 7.
+    configuration_in_context_create: true,
     vm_configuration_always: true,
 
     second_local_response: Status::Ok,
     continue_upstream: Status::Unimplemented,
     call_failure_is_response: true,
+    // Clusters.
+    knows_upstreams: true,
+    // Envoy 1.40: none.
+    default_call_timeout_ms: None,
+    // Envoy 1.40
+    upstream_failure: (503, 504),
+    // Envoy 1.40, ENVOY.md 14.
+    continue_wrecks_running_streams: true,
+    // Envoy 1.40, ENVOY.md 6.
+    local_response_at_end_crashes: true,
     call_ids: (4, 4),
     answers_outlive_stream: true,
 
+    // Envoy 1.40, ENVOY.md 12: only paths of one segment.
+    reads_back_paths: false,
     binary_properties: true,
     added_request_headers: &[("x-forwarded-proto", "http")],
     checks_buffer_ranges: false,

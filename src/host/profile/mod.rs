@@ -16,7 +16,7 @@ pub use spec::SPEC;
 pub use wasi::WasiRules;
 
 use super::inspect::{Allocator, Known, StartFunctions, WrongExport};
-use crate::abi::{Callback, PeerType, Status};
+use crate::abi::{Callback, LogLevel, PeerType, Status};
 
 /// What one host does where hosts differ.
 #[derive(Debug)]
@@ -77,6 +77,15 @@ pub struct Profile {
     /// Whether a root whose `on_done` returned false waits for `proxy_done` (abi.md 2.6).
     pub root_waits_for_done: bool,
 
+    /// Plugins run to completion one after the other, each with a context that the first request makes; a call
+    /// blocks the request, and what callbacks return says little (apisix.md 2 and 3). Else they are filters that
+    /// messages flow through.
+    pub plugins_run_in_turn: bool,
+    /// Hostcalls act on the request that the host is at, whatever the context, and see it as nginx does: header
+    /// maps, one body, variables, calls to addresses (apisix.md 4). Else on the stream of the effective context.
+    pub hostcalls_act_on_request: bool,
+    /// The host writes lines of its own into its log that plugins' authors look for (apisix.md 2.3, 2.4, 4.3).
+    pub writes_log: bool,
     /// The header callbacks get the number of headers and the end of the stream, not (0, 1) (abi.md 4.1).
     pub header_arguments: bool,
     /// Responses go through the chain from its end to its beginning.
@@ -89,6 +98,11 @@ pub struct Profile {
     pub made_trailers_lose_held_body: bool,
     /// Bytes of body that a paused stage may hold before the request gets 413, the response 500 (abi.md 4.3).
     pub buffer_limit: usize,
+
+    /// A map, buffer or stream type that the specification does not have (abi.md 3.1).
+    pub unknown_enum: Status,
+    /// The level of a message that was logged at a level that does not exist; `None` refuses it (abi.md 3.2).
+    pub unknown_log_level: Option<LogLevel>,
 
     /// Reading a value of a header map that can't be reached (abi.md 3.4).
     pub closed_map_value: Status,
@@ -106,6 +120,8 @@ pub struct Profile {
     pub malformed_pairs_are_empty: bool,
     /// Header maps of the stream can be reached from its `on_log` (abi.md 3.4).
     pub maps_in_log: bool,
+    /// Continuing either direction closes the request's maps and buffer at once (Envoy 1.40).
+    pub continue_closes_request_maps: bool,
     /// Header maps can be reached in every callback of the stream (abi.md 3.4, nginx hosts).
     pub maps_always_open: bool,
 
@@ -117,6 +133,8 @@ pub struct Profile {
     pub readonly_buffer: Status,
     /// Replacing bytes in the middle of a buffer; `None` does what the specification says.
     pub splice_in_the_middle: Option<Status>,
+    /// The plugin configuration can be read while the plugin's context is made, too.
+    pub configuration_in_context_create: bool,
     /// The VM configuration can be read at any time (abi.md 3.3).
     pub vm_configuration_always: bool,
 
@@ -126,11 +144,24 @@ pub struct Profile {
     pub continue_upstream: Status,
     /// A failed call comes back as a response of the host's own (503, 504), not as (0, 0, 0) (abi.md 8.1).
     pub call_failure_is_response: bool,
+    /// Upstreams are names that the host knows, so that it refuses others at once; else they are addresses.
+    pub knows_upstreams: bool,
+    /// What a call with timeout 0 waits; `None` is for ever (abi.md case call.timeout-zero).
+    pub default_call_timeout_ms: Option<u32>,
+    /// What the client gets when the upstream fails before it answers, and when it takes too long.
+    pub upstream_failure: (u32, u32),
+    /// Continuing a stream that is not paused sends its head twice, or kills the worker where there is none (Envoy
+    /// 1.40).
+    pub continue_wrecks_running_streams: bool,
+    /// A local response from a callback of a stream's end kills the worker (Envoy 1.40).
+    pub local_response_at_end_crashes: bool,
     /// First call id, and the step to the next one (abi.md 8.1).
     pub call_ids: (u32, u32),
     /// Whether the answer is delivered to root contexts when the stream is gone (abi.md 8.1).
     pub answers_outlive_stream: bool,
 
+    /// What a plugin set can be read under the same path, of however many segments.
+    pub reads_back_paths: bool,
     /// Numbers in properties are 8 bytes little-endian, not text (abi.md 7.2).
     pub binary_properties: bool,
     /// Headers that the host adds to every request before the plugins see it.

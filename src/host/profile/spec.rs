@@ -51,6 +51,9 @@ pub const SPEC: Profile = Profile {
     root_end: &[Callback::OnDone, Callback::OnLog, Callback::OnDelete],
     root_waits_for_done: true,
 
+    plugins_run_in_turn: false,
+    hostcalls_act_on_request: false,
+    writes_log: false,
     header_arguments: true,
     // Silent; every host that has a chain for responses of its own turns it around.
     response_reversed: true,
@@ -59,6 +62,11 @@ pub const SPEC: Profile = Profile {
     made_trailers_lose_held_body: false,
     // Silent; some bound there has to be.
     buffer_limit: 1 << 20,
+
+    // "BAD_ARGUMENT for unknown map_id", and so on.
+    unknown_enum: Status::BadArgument,
+    // "BAD_ARGUMENT for unknown log_level."
+    unknown_log_level: None,
 
     // "BAD_ARGUMENT for unknown map_id": a map that can't be reached counts as unknown.
     closed_map_value: Status::BadArgument,
@@ -73,6 +81,7 @@ pub const SPEC: Profile = Profile {
     // abi.md section 6: BAD_ARGUMENT.
     malformed_pairs_are_empty: false,
     maps_in_log: true,
+    continue_closes_request_maps: false,
     maps_always_open: false,
 
     // "NOT_FOUND when requested buffer_id isn't available."
@@ -82,6 +91,8 @@ pub const SPEC: Profile = Profile {
     readonly_buffer: Status::BadArgument,
     // "inject and replace (start smaller than the existing buffer size)".
     splice_in_the_middle: None,
+    // "PLUGIN_CONFIGURATION can be read in proxy_on_configure."
+    configuration_in_context_create: false,
     // "VM_CONFIGURATION can be read in proxy_on_vm_start."
     vm_configuration_always: false,
 
@@ -91,10 +102,22 @@ pub const SPEC: Profile = Profile {
     continue_upstream: Status::Ok,
     // "If num_headers is 0, then the HTTP call failed."
     call_failure_is_response: false,
+    // "BAD_ARGUMENT for unknown upstream."
+    knows_upstreams: true,
+    // Silent.
+    default_call_timeout_ms: None,
+    // HTTP: unavailable, and gateway timeout.
+    upstream_failure: (503, 504),
+    // Silent: continuing what is not paused does nothing.
+    continue_wrecks_running_streams: false,
+    // Silent: nothing.
+    local_response_at_end_crashes: false,
     // Opaque.
     call_ids: (1, 1),
     answers_outlive_stream: true,
 
+    // Case prop.set-get.
+    reads_back_paths: true,
     // Silent; the encoding of every host but those on nginx (abi.md 7.2).
     binary_properties: true,
     added_request_headers: &[],

@@ -67,7 +67,9 @@ impl Driver<'_> {
     /// A plugin's call meets the first plan for its upstream that has not been used.
     pub(super) fn call(&mut self, call: CallId, request: &HttpCall) {
         let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &request.upstream[..];
-        let fails_at_once = |plan: &&mut Plan<'_>| matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+        let known = self.host.world().profile.knows_upstreams;
+        let fails_at_once =
+            |plan: &&mut Plan<'_>| known && matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
         let Some(plan) = self.plans.iter_mut().filter(|p| !fails_at_once(p)).find(to) else {
             let step = self.steps.len().saturating_sub(1);
             let at = self.events();
@@ -89,11 +91,15 @@ impl Driver<'_> {
             }
         }
         let after = u64::try_from(callout.after.as_nanos()).unwrap_or(u64::MAX);
-        let timeout = u64::from(request.timeout_ms) * 1_000_000;
+        let timeout_ms = match request.timeout_ms {
+            0 => self.host.world().profile.default_call_timeout_ms.unwrap_or(0),
+            given => given,
+        };
+        let timeout = u64::from(timeout_ms) * 1_000_000;
         let now = self.now();
-        let timed_out = request.timeout_ms > 0 && after >= timeout;
+        let timed_out = timeout_ms > 0 && after >= timeout;
         let result = match &callout.reply {
-            CalloutReply::Fail(Fault::Timeout) if request.timeout_ms == 0 => return,
+            CalloutReply::Fail(Fault::Timeout) if timeout_ms == 0 => return,
             CalloutReply::Fail(Fault::Timeout) => CallResult::TimedOut,
             _ if timed_out => CallResult::TimedOut,
             CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }) if request.timeout_ms == 0 => return,
@@ -149,7 +155,8 @@ impl Driver<'_> {
         }
         let unknown_left = self.host.world().unknown_upstreams.clone();
         for plan in &self.plans {
-            let fails_at_once = matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+            let known = self.host.world().profile.knows_upstreams;
+            let fails_at_once = known && matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
             let unused = if fails_at_once {
                 unknown_left.iter().any(|name| &name[..] == plan.callout.to.value.as_bytes())
             } else {

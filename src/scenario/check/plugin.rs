@@ -37,7 +37,7 @@ pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
                 cx.push(problem.label("for the same plugin").also(inner.span.clone(), "first"));
             }
             let bytes = config(cx, config_node, "`config`");
-            spec = spec.and_then(|spec| Some(PluginSpec { config: bytes?, ..spec }));
+            spec = spec.and_then(|spec| Some(PluginSpec { config: bytes?, configured: true, ..spec }));
         }
         return Some(vec![spec?]);
     }
@@ -70,6 +70,7 @@ fn plugin(cx: &mut Cx, node: &Node) -> Option<PluginSpec> {
             name,
             root_id: String::new(),
             config: Bytes::new(),
+            configured: false,
             vm_config: Bytes::new(),
             priority: None,
             http_request_phase: None,
@@ -98,6 +99,7 @@ fn plugin(cx: &mut Cx, node: &Node) -> Option<PluginSpec> {
         file_span: file_node?.span.clone(),
         name: wanted(name)?.map_or(stem, str::to_string),
         root_id: wanted(root_id)?.unwrap_or_default().to_string(),
+        configured: plugin_config.is_some(),
         config: wanted(plugin_config)?.unwrap_or_default(),
         vm_config: wanted(vm_config)?.unwrap_or_default(),
         priority: wanted(priority)?,

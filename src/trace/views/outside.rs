@@ -37,7 +37,8 @@ pub fn outside_view(events: &[Event]) -> Vec<Observable> {
         let value = (call.upstream != NOT_SEEN).then(|| outgoing(call));
         view.push(Observable { name: format!("call {}", at + 1), value });
     }
-    for (at, line) in logs(events).enumerate() {
+    // What a host says itself differs between any two hosts, and nothing follows from it.
+    for (at, line) in logs(events).filter(|line| line.plugin.is_some()).enumerate() {
         let value = format!("{}: {}", line.level.name(), plain(&line.message));
         view.push(Observable { name: format!("log {}", at + 1), value: Some(value) });
     }

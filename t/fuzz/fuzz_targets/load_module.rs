@@ -31,6 +31,7 @@ fuzz_target!(|bytes: &[u8]| {
         name: "fuzz".to_owned(),
         root_id: String::new(),
         config: Bytes::from_static(b"a configuration"),
+        configured: true,
         vm_config: Bytes::from_static(b"another"),
         holds_only_headers: false,
         environment: vec![],

@@ -150,11 +150,12 @@ macro_rules! row_link {
             use $crate::abi::*;
             memory::before(&mut caller, stringify!($n))?;
             let mut call = memory::Call::new(&caller, stringify!($n));
-            let stub = caller.data().world.profile.stub(stringify!($n));
+            let profile = caller.data().world.profile;
+            let stub = profile.stub(stringify!($n));
             #[allow(unused_mut)]
             let mut started = false;
             let result = 'call: {
-                $( $crate::host::hostcalls::row::decode_word!('call call $wkind $wname $($wrest)*); )*
+                $( $crate::host::hostcalls::row::decode_word!('call call profile $wkind $wname $($wrest)*); )*
                 let Some((data, state)) = memory::split(&mut caller) else {
                     break 'call Err(Status::InvalidMemoryAccess)
                 };
@@ -215,8 +216,8 @@ macro_rules! row_link {
 }
 
 macro_rules! decode_word {
-    ($label:lifetime $call:ident word $name:ident $p:ident $ty:ty) => {
-        let $name = match <$ty as Word>::from_word($p as u32) {
+    ($label:lifetime $call:ident $profile:ident word $name:ident $p:ident $ty:ty) => {
+        let $name = match <$ty as Word>::from_word($p as u32, $profile) {
             Ok(value) => value,
             Err(status) => {
                 $call.args.push((stringify!($name), $crate::trace::Value::U32($p as u32)));
@@ -224,10 +225,10 @@ macro_rules! decode_word {
             }
         };
     };
-    ($label:lifetime $call:ident long $name:ident $p:ident $ty:ty) => {
+    ($label:lifetime $call:ident $profile:ident long $name:ident $p:ident $ty:ty) => {
         let $name = $p as $ty;
     };
-    ($label:lifetime $call:ident arg $name:ident) => {};
+    ($label:lifetime $call:ident $profile:ident arg $name:ident) => {};
 }
 
 macro_rules! decode_slice {
