@@ -91,8 +91,8 @@ pub const SPEC: Profile = Profile {
     readonly_buffer: Status::BadArgument,
     // "inject and replace (start smaller than the existing buffer size)".
     splice_in_the_middle: None,
-    // "PLUGIN_CONFIGURATION can be read in proxy_on_configure."
-    configuration_in_context_create: false,
+    // "PLUGIN_CONFIGURATION can be read in proxy_on_configure"; milder, as Envoy, so that probes know what to do.
+    configuration_in_context_create: true,
     // "VM_CONFIGURATION can be read in proxy_on_vm_start."
     vm_configuration_always: false,
 

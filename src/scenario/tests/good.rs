@@ -125,6 +125,8 @@ fn expectations() {
     assert_eq!(equal(&expect.metrics[0].1), b"1");
     assert_eq!(expect.callouts.as_ref().map(|calls| calls.value), Some(2));
     assert_eq!(expect.trap.as_ref().and_then(|trap| trap.callback), Some(Callback::OnRequestHeaders));
+    assert_eq!(expect.crash.as_ref().map(|crash| crash.value.as_str()), Some("pause-without-call"));
+    assert!(expect.expects_crash("pause-without-call") && !expect.expects_crash("unknown-action-loops"));
     assert_eq!(expect.findings[0].value, "body-callback-not-enabled");
     assert_eq!(expect.stuck.as_ref().map(|stuck| stuck.value), Some(true));
     let place = &scenario.source.text[expect.shared_data[0].1.span.clone()];

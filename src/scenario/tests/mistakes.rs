@@ -306,6 +306,9 @@ fn expectations() {
     expect("trap: yes", "`trap` is a mapping or `true`", "in: request_headers");
     expect("trap: { in: on_tik }", "no callback is called `on_tik`", "did you mean `tick`?");
     expect("findings: [ Content_Length ]", "not the id of a finding", "content-length-stale");
+    expect("crash: Pause", "`Pause` is not the id of a crash", "pause-without-call");
+    expect("crash: [a]", "expected text, found a list", "");
+    expect("crush: a-b", "unknown key `crush`", "did you mean `crash`?");
     expect("stuck: maybe", "can't be `maybe`", "");
     expect("load: true", "`load` takes a matcher", "{ contains: proxy_get_log_level }");
     expect("load: null", "can't be absent", "");
