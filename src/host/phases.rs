@@ -46,7 +46,8 @@ impl Host {
             }
             // nginx does not pass them on.
             Part::Trailers(_) => e.request.complete_in = true,
-            Part::Reset => return,
+            // nginx's HTTP/2 knows no METADATA frames.
+            Part::Metadata(_) | Part::Reset => return,
         }
         self.run_request(id);
     }
@@ -207,6 +208,7 @@ impl Host {
             CallResult::Refused => Err("connection refused"),
             CallResult::TimedOut => Err("timeout"),
             CallResult::ResetBeforeResponse | CallResult::ResetInResponse => Err("closed"),
+            CallResult::Garbage => Err("invalid response"),
         };
         self.world.recorder.push(|| {
             let answer = match &answer {

@@ -35,6 +35,8 @@ impl Host {
                 }
                 self.response_chunk(id, Bytes::new(), true);
             }
+            // nginx's HTTP/2 knows no METADATA frames.
+            Part::Metadata(_) => {}
             Part::Reset => self.upstream_reset(id),
         }
     }

@@ -385,7 +385,7 @@ mod tests {
         tracer.absorb(&lines.map(record), Vec::new(), &[]);
         let logs: Vec<_> = crate::trace::views::logs(&tracer.events).collect();
         assert_eq!(logs.len(), 1);
-        assert_eq!((logs[0].plugin, &logs[0].message[..]), (PluginIndex(1), &b"a: b"[..]));
+        assert_eq!((logs[0].plugin, &logs[0].message[..]), (Some(PluginIndex(1)), &b"a: b"[..]));
         assert_eq!(crate::trace::views::actions(&tracer.events, Callback::OnRequestHeaders), [1]);
         assert!(matches!(
             &tracer.events[2],
