@@ -1,5 +1,6 @@
 //! Plugins and their VMs from start to shutdown: boot, root context, configuration, ticks, queues, end.
 
+use super::inspect::Warning;
 use super::plugin::LoadedPlugin;
 use super::state::Root;
 use super::vm::{Vm, VmSpec};
@@ -56,6 +57,9 @@ impl Host {
     /// Adds a plugin at the end of the chain and starts it. Two configurations of one file and name share a VM.
     pub fn add_plugin(&mut self, config: PluginConfig) -> Result<PluginIndex, StartError> {
         let plugin = PluginIndex(self.plugins.len());
+        if let Some(higress) = config.code.inspection.warnings.iter().find(|w| **w == Warning::HigressMarker) {
+            self.world.finding(higress.id(), Some(plugin), higress.to_string());
+        }
         let shared = self.plugins.iter().find(|other| {
             let other = &other.config;
             Arc::ptr_eq(&other.code, &config.code)

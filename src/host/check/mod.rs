@@ -120,7 +120,7 @@ pub fn check(engine: &Engine, path: &Path, bytes: Vec<u8>, hosts: &[&'static Pro
 fn verdict(profile: &'static Profile, wasm: &[u8], facts: &Facts) -> Verdict {
     let mut problems = match inspect::inspect(wasm, table(profile), &link_rules(profile)) {
         Ok(inspection) => {
-            let mut problems: Vec<Problem> = inspection.warnings.iter().map(warning).collect();
+            let mut problems: Vec<Problem> = inspection.warnings.iter().map(|w| warning(w, profile)).collect();
             problems.extend(advice::of(profile, &inspection, facts, wasm));
             problems
         }
@@ -136,7 +136,10 @@ fn refusal(reason: &Reason) -> Problem {
     Problem { level: Level::Error, id, names: reason.names(), message, hint, source: None }
 }
 
-fn warning(warning: &Warning) -> Problem {
+fn warning(warning: &Warning, profile: &Profile) -> Problem {
     let (id, message) = (warning.id(), warning.to_string());
-    Problem { level: Level::Warning, id, names: Vec::new(), message, hint: None, source: None }
+    // A run takes Higress's marker everywhere; a host that asks for a marker does not.
+    let refused = *warning == Warning::HigressMarker && profile.requires_marker;
+    let level = if refused { Level::Error } else { Level::Warning };
+    Problem { level, id, names: Vec::new(), message, hint: None, source: None }
 }

@@ -84,6 +84,9 @@ pub struct Memory {
     pub max_pages: Option<u64>,
 }
 
+/// What Higress's SDKs write in place of a published version.
+pub(super) const HIGRESS_MARKER: &str = "proxy_abi_version_0_2_100";
+
 /// The versions that the module declares, in the order of the exports, and the one that counts.
 pub(super) fn markers(
     sections: &Sections<'_>,
@@ -100,6 +103,11 @@ pub(super) fn markers(
         SeveralMarkers::FirstExported => declared.first().copied(),
         SeveralMarkers::Newest => declared.iter().max().copied(),
     };
+    // Higress's SDKs build modules that no other host takes by this marker; but for its hostcalls they are of 0.2.1.
+    if chosen.is_none() && unknown == Some(HIGRESS_MARKER) {
+        warnings.push(Warning::HigressMarker);
+        return (declared, Some(AbiVersion::V0_2_1));
+    }
     let Some(chosen) = chosen else {
         return match rules.missing_marker {
             MissingMarker::Assume(version) => {

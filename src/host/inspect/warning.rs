@@ -19,6 +19,8 @@ pub enum Warning {
     AssumedVersion(AbiVersion),
     /// A version that hosts do not know is declared too.
     UnknownMarker(String),
+    /// Higress's own version is declared, and no other.
+    HigressMarker,
     /// An export that looks like a callback and is none.
     UnknownCallback {
         /// The export.
@@ -61,6 +63,7 @@ impl Warning {
             Self::SeveralMarkers { .. } => "several-abi-versions",
             Self::AssumedVersion(_) => "assumed-abi-version",
             Self::UnknownMarker(_) => "unknown-abi-version",
+            Self::HigressMarker => "higress-abi",
             Self::UnknownCallback { .. } => "unknown-callback",
             Self::NotAFunction(_) => "export-not-a-function",
             Self::Ignored { .. } => "export-ignored",
@@ -87,6 +90,11 @@ impl fmt::Display for Warning {
                     "no version of the ABI is declared; this host assumes {version}, and others refuse the module"
                 )
             }
+            Self::HigressMarker => f.write_str(
+                "the module declares `proxy_abi_version_0_2_100`, which is Higress's own: Envoy 1.40 refuses it (`Missing or \
+                 unknown Proxy-Wasm ABI version`), APISIX takes it for the newest version; pwtest runs it as 0.2.1; for \
+                 other hosts build without the tag `proxy_wasm_version_0_2_100`",
+            ),
             Self::UnknownMarker(name) => write!(f, "hosts do not know the version that `{}` declares", Shown(name)),
             Self::UnknownCallback { name, meant, known_to } => {
                 write!(f, "the export `{}` is never called", Shown(name))?;

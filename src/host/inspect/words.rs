@@ -198,10 +198,6 @@ fn unknown_import_hint(
 fn no_marker_hint(instead: &Instead) -> String {
     let names = AbiVersion::ALL.map(|v| format!("`{}`", v.marker())).join(", ");
     match instead {
-        Instead::Marker(name) if name == "proxy_abi_version_0_2_100" => format!(
-            "this marker is private to Higress; build without the tag `proxy_wasm_version_0_2_100`, so that the \
-             module exports one of {names}"
-        ),
         Instead::Marker(_) => {
             format!("export a function named {names}; drafts of later versions are not accepted by any host")
         }
