@@ -15,8 +15,9 @@ use super::world::{Answer, Output, PendingCall};
 use super::{CallResult, Called, Host};
 use crate::abi::{CallId, Callback, ContextId, ExchangeId, LogLevel};
 use crate::message::{Direction, Headers, Part};
-use crate::trace::{CallAnswer, Event};
+use crate::trace::{CallAnswer, Event, HttpCall};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The variable by which a plugin asks for the request's body (3.2).
 const REQUEST_BODY: &[u8] = b"wasm_process_req_body";
@@ -176,7 +177,7 @@ impl Host {
         let Some(entry) = self.ex(id).and_then(|e| e.filters.get(filter)) else { return };
         let (vm, plugin) = (entry.vm, entry.plugin);
         let Some(root) = self.plugins.get(plugin.0).and_then(|p| p.root) else { return };
-        let call = registered.call.clone();
+        let call = with_slash(&registered.call);
         let headers: Headers = call.headers.iter().cloned().collect();
         let method = headers.get(b":method").map_or("GET".into(), |method| String::from_utf8_lossy(method));
         let timeout = call.timeout_ms;
@@ -312,13 +313,27 @@ impl Host {
     }
 }
 
+/// A path that does not begin with a slash gets one (4.3).
+fn with_slash(call: &Arc<HttpCall>) -> Arc<HttpCall> {
+    let lacks = |name: &[u8], value: &[u8]| name == b":path" && !value.is_empty() && !value.starts_with(b"/");
+    if !call.headers.iter().any(|(name, value)| lacks(name, value)) {
+        return call.clone();
+    }
+    let mut call = HttpCall::clone(call);
+    for (name, value) in &mut call.headers {
+        if lacks(name, value) {
+            *value = [b"/", &value[..]].concat().into();
+        }
+    }
+    Arc::new(call)
+}
+
 /// Where a call goes, as the host logs it.
 fn uri(upstream: &[u8], headers: &Headers) -> String {
     let text = |name: &[u8]| headers.get(name).map(|value| String::from_utf8_lossy(value).into_owned());
     let scheme = text(b":scheme").unwrap_or_else(|| "http".to_owned());
     let path = text(b":path").unwrap_or_default();
-    let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
-    format!("{scheme}://{}{slash}{path}", String::from_utf8_lossy(upstream))
+    format!("{scheme}://{}{path}", String::from_utf8_lossy(upstream))
 }
 
 /// The headers of an answer, with the status behind them (4.1).

@@ -307,7 +307,7 @@ fn fd_write(wasi: &mut Wasi, fd: u32, iovs: u32, count: u32, nwritten: u32) -> E
         if message.last() == Some(&b'\n') {
             message.pop();
         }
-        if wasi.state.world.profile.wasi.output_is_logged {
+        if wasi.state.world.profile.wasi.logged.contains(&fd) {
             wasi.effects.push(Effect::Log { level, message: Bytes::from(message) });
         }
     }

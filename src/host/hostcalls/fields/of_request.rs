@@ -127,16 +127,22 @@ fn of_request(exchange: &Exchange) -> Headers {
         .collect()
 }
 
-/// Headers as they came, without what belongs to one connection; then the type, the connection, and the status.
+/// Headers as they came; then, in this order, the type, the length, what becomes of the connection, and the status.
 fn of_response(exchange: &Exchange) -> Headers {
     let headers = &exchange.response.headers;
-    let made = |name: &[u8]| matches!(name, b":status" | b"content-type" | b"connection" | b"transfer-encoding");
-    let rest = headers.iter().filter(|(name, _)| !made(name)).map(|(k, v)| (k.clone(), v.clone()));
+    const MADE: [&[u8]; 5] = [b":status", b"content-type", b"content-length", b"connection", b"transfer-encoding"];
+    let rest = headers.iter().filter(|(name, _)| !MADE.contains(&&name[..])).map(|(k, v)| (k.clone(), v.clone()));
     let named = |name: &'static str| {
         headers.get(name.as_bytes()).map(|value| (Bytes::from_static(name.as_bytes()), value.clone()))
     };
-    let connection = (Bytes::from_static(b"connection"), Bytes::from_static(b"keep-alive"));
-    rest.chain(named("content-type")).chain([connection]).chain(named(":status")).collect()
+    let closes = exchange.request.headers.get(b"connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+    let connection = Bytes::from_static(if closes { b"close" } else { b"keep-alive" });
+    rest.chain(named("content-type"))
+        .chain(named("content-length"))
+        .chain([(Bytes::from_static(b"connection"), connection)])
+        .chain(named("transfer-encoding"))
+        .chain(named(":status"))
+        .collect()
 }
 
 const NO_PSEUDO: &str = "can't remove pseudo header";
