@@ -48,6 +48,11 @@ fn callouts(expect: &Expect, judged: &Judged<'_>) -> Option<Failure> {
                 made.push(format!("to {upstream} {}", pairs(&call.headers)));
                 last = Some(at);
             }
+            if let Effect::GrpcCall(call) = effect {
+                let text = |bytes: &[u8]| clipped(&String::from_utf8_lossy(bytes), 100);
+                made.push(format!("to {} {}/{}", text(&call.upstream), text(&call.service), text(&call.method)));
+                last = Some(at);
+            }
         }
     }
     if made.len() == expected.value {

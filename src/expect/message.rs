@@ -8,6 +8,7 @@ use crate::scenario::{Ends, Match, Matcher, MessageExpect, Spanned};
 use crate::trace::show::{clipped, pairs};
 use crate::trace::views::{SeenMessage, seen};
 use crate::trace::{Event, Peer};
+use bytes::Bytes;
 
 /// How failures name a message.
 struct Place {
@@ -111,6 +112,31 @@ fn ends(expected: &Spanned<Ends>, message: &SeenMessage, place: &Place) -> Optio
 /// A message that is not one of the exchange: what a planned call must look like. The failures have no event.
 pub fn judge_message(subject: &'static str, expect: &MessageExpect, message: &SeenMessage) -> Vec<Failure> {
     judge_at(expect, message, &Place { subject, at: "of the call".to_owned(), events: (None, None) })
+}
+
+/// The messages that a plugin sent on a gRPC call, one by one.
+pub fn judge_list(
+    subject: &'static str,
+    upstream: &str,
+    expected: &Spanned<Vec<Match>>,
+    values: &[Bytes],
+) -> Vec<Failure> {
+    let mut failures: Vec<Failure> = Vec::new();
+    for (at, (one, value)) in expected.value.iter().zip(values).enumerate() {
+        let thing = format!("message {} to `{}`", at + 1, clipped(upstream, 100));
+        let mismatch = check(&one.matcher, Some(value));
+        failures.extend(mismatch.map(|mismatch| mismatch.failure(subject.to_owned(), &thing, &one.span, None)));
+    }
+    if expected.value.len() != values.len() {
+        let shown: Vec<String> = values.iter().map(|value| short(value)).collect();
+        let wanted: Vec<String> = expected.value.iter().map(|one| super::matcher::describe(&one.matcher)).collect();
+        let listed = |words: Vec<String>| if words.is_empty() { "none".to_owned() } else { words.join(" and ") };
+        let says = Some(format!("are {}, expected {}", values.len(), expected.value.len()));
+        let mismatch = Mismatch { says, expected: listed(wanted), actual: listed(shown), hint: None };
+        let thing = format!("messages to `{}`", clipped(upstream, 100));
+        failures.push(mismatch.failure(subject.to_owned(), &thing, &expected.span, None));
+    }
+    failures
 }
 
 fn judge_at(expect: &MessageExpect, message: &SeenMessage, place: &Place) -> Vec<Failure> {

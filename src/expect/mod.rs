@@ -19,7 +19,7 @@ mod trap;
 pub use crash::unexpected_crash;
 pub use judge::judge;
 pub use load::judge_load;
-pub use message::judge_message;
+pub use message::{judge_list, judge_message};
 pub use trap::unexpected_trap;
 
 use crate::abi::{ExchangeId, PluginIndex};

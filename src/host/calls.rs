@@ -52,12 +52,8 @@ impl Host {
             };
             Event::CallAnswered { call: CallId(token), plugin, answer }
         });
-        let last_status = match &answer {
-            Ok(_) => (0, Bytes::new()),
-            Err((code, message)) => (*code, Bytes::from_static(message.as_bytes())),
-        };
-        if let Some(root) = self.root_state(pending.vm, pending.root) {
-            root.last_status = last_status;
+        if let (Err((code, message)), Some(root)) = (&answer, self.root_state(pending.vm, pending.root)) {
+            root.last_status = (*code, Bytes::from_static(message.as_bytes()));
         }
         // Envoy 1.40: after (0, 0, 0) the maps and the body are as far as outside the callback.
         self.world.answer = answer.ok();
@@ -65,8 +61,9 @@ impl Host {
         // Envoy 1.40: streams that wait for a callback that traps go on waiting; only new ones get 503.
         self.call(pending.vm, plugin, Callback::OnHttpCallResponse, pending.root, &args);
         self.world.answer = None;
+        // Envoy 1.40: the number stays until another call fails, the message goes.
         if let Some(root) = self.root_state(pending.vm, pending.root) {
-            root.last_status = (0, Bytes::new());
+            root.last_status.1 = Bytes::new();
         }
         self.settle();
         self.run_posted();

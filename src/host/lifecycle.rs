@@ -205,6 +205,7 @@ impl Host {
         let Some(first) = users.first().copied() else { return Ok(()) };
         self.world.ticks.retain(|(of, _), _| *of != vm);
         self.world.calls.retain(|_, call| call.vm != vm);
+        self.world.grpc.forget(vm);
         self.world.metrics.forget(vm);
         self.vms[vm.0] = self.boot(vm, first, true)?;
         for plugin in users {
@@ -256,11 +257,17 @@ impl Host {
         // Two plugins that answer each other's messages never end; fuel is counted for each callback only.
         const MOST: usize = 10_000;
         for _ in 0..MOST {
-            let Some(Posted { vm, root, queue }) = self.world.posted.pop_front() else { return };
-            if let Some(plugin) = self.plugin_of(vm, root) {
-                self.call(vm, plugin, Callback::OnQueueReady, root, &[queue.0]);
-                self.settle();
+            match self.world.posted.pop_front() {
+                None => return,
+                Some(Posted::QueueReady { vm, root, queue }) => {
+                    let Some(plugin) = self.plugin_of(vm, root) else { continue };
+                    self.call(vm, plugin, Callback::OnQueueReady, root, &[queue.0]);
+                }
+                Some(Posted::GrpcClosed { vm, root, plugin, token, status, message }) => {
+                    self.deliver_grpc_close(vm, root, plugin, token, status, message);
+                }
             }
+            self.settle();
         }
         self.world.posted.clear();
         self.world.finding(

@@ -12,6 +12,7 @@ mod emit;
 pub mod engine;
 pub mod env;
 pub mod exchange;
+pub mod grpc;
 mod guest;
 pub mod hostcalls;
 pub mod inspect;
@@ -34,6 +35,7 @@ mod wire;
 pub mod world;
 
 pub use calls::CallResult;
+pub use grpc::{GrpcFailure, GrpcInput};
 pub use lifecycle::{PluginConfig, StartError};
 pub use world::Output;
 

@@ -97,8 +97,12 @@ pub struct VmState {
     pub free: VecDeque<ContextId>,
     /// The request that hostcalls act on, on hosts where it is not the context that says so.
     pub request: Option<StreamRef>,
-    /// Calls that this VM has started.
+    /// HTTP calls that this VM has started.
     pub call_count: u32,
+    /// gRPC calls that this VM has started.
+    pub grpc_call_count: u32,
+    /// gRPC streams that this VM has opened.
+    pub grpc_stream_count: u32,
     /// The callback that is running.
     pub current: Current,
     /// Set while few hostcalls are allowed.
@@ -119,7 +123,8 @@ impl VmState {
     /// The context that a hostcall acts on: the effective one, if it still exists.
     pub fn acting_context(&self) -> ContextId {
         match self.current.effective {
-            Some(effective) if effective.0 == 0 || self.contexts.contains_key(&effective) => effective,
+            // Envoy 1.40: 0 takes an effective context back.
+            Some(effective) if self.contexts.contains_key(&effective) => effective,
             _ => self.current.context,
         }
     }

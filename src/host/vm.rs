@@ -89,6 +89,8 @@ impl Vm {
             free: Default::default(),
             request: None,
             call_count: 0,
+            grpc_call_count: 0,
+            grpc_stream_count: 0,
             current: Current { plugin, context: ContextId(0), effective: None, entry: Entry::Start("start section") },
             restricted: None,
             broken: None,

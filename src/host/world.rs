@@ -3,11 +3,12 @@
 
 use super::env::{Clock, Entropy};
 use super::exchange::Exchange;
+use super::grpc::{GrpcCalls, Readable};
 use super::profile::{self, Profile};
 use super::store::{metrics::Metrics, properties::Property, queues::Queues, shared_data::SharedData};
 use crate::abi::{CallId, ContextId, ExchangeId, LogLevel, PluginIndex, QueueId, VmIndex};
 use crate::message::{Direction, Headers, Part};
-use crate::trace::{Event, Finding, HttpCall, LocalResponse, Recorder, Recording};
+use crate::trace::{Event, Finding, GrpcCall, HttpCall, LocalResponse, Recorder, Recording};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -35,7 +36,11 @@ pub struct World {
     pub ticks: BTreeMap<(VmIndex, ContextId), Tick>,
     /// Calls that are not answered.
     pub calls: BTreeMap<CallId, PendingCall>,
-    /// Number of calls started, over all VMs.
+    /// gRPC calls and streams that have not ended.
+    pub grpc: GrpcCalls,
+    /// What the running gRPC callback can read.
+    pub grpc_readable: Option<Readable>,
+    /// Number of calls started, over all VMs, gRPC's included.
     pub call_count: u32,
     /// Tokens given out, on hosts where all VMs count together.
     pub token_count: u32,
@@ -115,14 +120,32 @@ pub enum DeferredAction {
 }
 
 /// A notification that is delivered when nothing else runs.
-#[derive(Debug, Clone, Copy)]
-pub struct Posted {
-    /// The VM of the queue's owner.
-    pub vm: VmIndex,
-    /// The owner.
-    pub root: ContextId,
-    /// The queue.
-    pub queue: QueueId,
+#[derive(Debug, Clone)]
+pub enum Posted {
+    /// A queue has a message.
+    QueueReady {
+        /// The VM of the queue's owner.
+        vm: VmIndex,
+        /// The owner.
+        root: ContextId,
+        /// The queue.
+        queue: QueueId,
+    },
+    /// A gRPC call ended before it had begun.
+    GrpcClosed {
+        /// The VM that made it.
+        vm: VmIndex,
+        /// The root context that gets the callback.
+        root: ContextId,
+        /// The plugin.
+        plugin: PluginIndex,
+        /// The id, which the guest was not told.
+        token: u32,
+        /// gRPC's status.
+        status: u32,
+        /// Its message.
+        message: String,
+    },
 }
 
 /// What the driver has to carry out.
@@ -143,6 +166,26 @@ pub enum Output {
         /// The call itself.
         request: Arc<HttpCall>,
     },
+    /// A gRPC call or stream of a plugin.
+    GrpcCall {
+        /// The number to answer it by.
+        call: CallId,
+        /// The plugin.
+        plugin: PluginIndex,
+        /// The call itself, with the message of a unary one.
+        request: Arc<GrpcCall>,
+    },
+    /// More of a gRPC stream.
+    GrpcSend {
+        /// The stream.
+        call: CallId,
+        /// A message; none where the plugin only says that nothing more comes.
+        message: Option<Bytes>,
+        /// Nothing more comes.
+        end_of_stream: bool,
+    },
+    /// A gRPC call or stream is broken off; whatever is still answered is ignored.
+    GrpcCancel(CallId),
     /// The exchange has ended and is forgotten.
     Closed(ExchangeId),
 }
@@ -161,6 +204,8 @@ impl World {
             metrics: Metrics::default(),
             ticks: BTreeMap::new(),
             calls: BTreeMap::new(),
+            grpc: GrpcCalls::default(),
+            grpc_readable: None,
             call_count: 0,
             token_count: 0,
             crash: None,

@@ -111,6 +111,7 @@ fn exchange(event: &Event) -> Option<ExchangeId> {
         | Event::ClockMoved(_)
         | Event::VmStarted { .. }
         | Event::CallAnswered { .. }
+        | Event::GrpcAnswered { .. }
         | Event::Finding(_)
         | Event::HostLog { .. }
         | Event::HostCrash { .. } => None,

@@ -401,7 +401,7 @@ fn ends_of(events: &[Event]) -> Vec<End> {
         Event::ExchangeOpened(id) => Some(*id),
         _ => None,
     });
-    let calls = views::http_calls(events).count();
+    let calls = views::calls(events);
     opened
         .map(|id| End {
             upstream: views::seen(events, id, Peer::Upstream),

@@ -5,13 +5,14 @@
 
 mod connect;
 mod ends;
+mod grpc;
 
 use super::message::{self, Variant};
 use super::verdict;
 use crate::abi::{CallId, ExchangeId, PluginIndex};
 use crate::expect::Failure;
 use crate::host::exchange::ConnectionInfo;
-use crate::host::{CallResult, Host, Output, StartError};
+use crate::host::{CallResult, GrpcInput, Host, Output, StartError};
 use crate::message::Part;
 use crate::scenario::{
     Abort, Body, Callout, CalloutReply, Case, Connect, Expect, Failure as Fault, Protocol, Request, Scenario, Step,
@@ -56,6 +57,7 @@ pub struct Driver<'a> {
     due: BTreeMap<(u64, u64), Due>,
     scheduled: u64,
     flights: BTreeMap<ExchangeId, Flight<'a>>,
+    grpc_flights: BTreeMap<CallId, grpc::GrpcFlight>,
     plans: Vec<Plan<'a>>,
     steps: Vec<StepRun>,
 }
@@ -84,6 +86,7 @@ struct Plan<'a> {
 /// Something that happens at a time.
 enum Due {
     Answer(CallId, CallResult),
+    Grpc(CallId, GrpcInput),
     UpstreamTimeout(ExchangeId),
 }
 
@@ -98,6 +101,7 @@ impl<'a> Driver<'a> {
             due: BTreeMap::new(),
             scheduled: 0,
             flights: BTreeMap::new(),
+            grpc_flights: BTreeMap::new(),
             plans: Vec::new(),
             steps: Vec::new(),
         }
@@ -307,6 +311,7 @@ impl<'a> Driver<'a> {
         if let Some((_, due)) = self.due.pop_first() {
             match due {
                 Due::Answer(call, result) => self.host.answer(call, result),
+                Due::Grpc(call, input) => self.host.grpc(call, input),
                 Due::UpstreamTimeout(exchange) => self.host.upstream_timed_out(exchange),
             }
         }
@@ -322,6 +327,9 @@ impl<'a> Driver<'a> {
                 Output::ToUpstream(exchange, part) => self.upstream(exchange, &part),
                 Output::Connect(exchange) => self.upstream_of_connection(exchange),
                 Output::HttpCall { call, request, .. } => self.call(call, &request),
+                Output::GrpcCall { call, request, .. } => self.grpc_call(call, &request),
+                Output::GrpcSend { call, message, end_of_stream } => self.grpc_send(call, message, end_of_stream),
+                Output::GrpcCancel(call) => self.grpc_cancel(call),
                 Output::Closed(exchange) => {
                     self.flights.remove(&exchange);
                     self.due.retain(|_, due| !matches!(due, Due::UpstreamTimeout(of) if *of == exchange));

@@ -10,6 +10,7 @@ mod envoy;
 #[cfg(not(all(feature = "proxy", unix)))]
 #[path = "envoy/absent.rs"]
 mod envoy;
+mod grpc;
 mod message;
 mod plugins;
 mod result;

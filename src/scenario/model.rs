@@ -4,6 +4,10 @@
 //! point into [`Scenario::source`], so that a failed expectation can name its line.
 
 use super::HostKind;
+mod grpc;
+
+pub use grpc::{GrpcEnd, GrpcReply, SentEnd, SentExpect};
+
 use crate::abi::Callback;
 use crate::diagnostic::{Source, Span};
 use crate::trace::Peer;
@@ -404,6 +408,8 @@ pub struct Callout {
     pub to: Spanned<String>,
     /// What the call must look like.
     pub expect: Option<MessageExpect>,
+    /// What has to be sent on it, if it is a gRPC call; with this it can't be an HTTP call.
+    pub sent: Option<SentExpect>,
     /// The answer.
     pub reply: CalloutReply,
     /// How long it takes.
@@ -413,8 +419,11 @@ pub struct Callout {
 /// The answer to a call.
 #[derive(Debug, Clone)]
 pub enum CalloutReply {
-    /// A response.
-    Reply(Reply),
+    /// A response, and what it is to a gRPC call; an HTTP status makes it the answer of a server that does not speak
+    /// gRPC.
+    Reply(Reply, Option<GrpcReply>),
+    /// The answer of a gRPC service, which no HTTP call gets.
+    Grpc(GrpcReply),
     /// A failure.
     Fail(Failure),
 }

@@ -9,7 +9,7 @@ use crate::abi::{Callback, ExchangeId, PluginIndex};
 use crate::message::{Headers, Part};
 use crate::trace::show::{self, escaped};
 use crate::trace::views::{self, SeenMessage};
-use crate::trace::{CallAnswer, CallbackLeft, Effect, Entry, Event, HttpCall, Peer};
+use crate::trace::{CallAnswer, CallbackLeft, Effect, Entry, Event, GrpcAnswer, GrpcCall, GrpcKind, HttpCall, Peer};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -156,6 +156,11 @@ impl Page<'_> {
                 };
                 self.line(&format!("call {call} is answered: {text}"));
             }
+            Event::GrpcAnswered { call, answer, .. } => {
+                if let Some(text) = grpc_answer(answer) {
+                    self.line(&format!("grpc {call} {text}"));
+                }
+            }
             Event::Output { exchange, to, part } => {
                 let ends = match part {
                     Part::Headers { end_of_stream, .. } | Part::Data { end_of_stream, .. } => *end_of_stream,
@@ -285,6 +290,12 @@ fn effect_text(effect: &Effect) -> Option<String> {
         Effect::TickPeriod { milliseconds: 0 } => "tick stopped".to_owned(),
         Effect::TickPeriod { milliseconds } => format!("tick every {milliseconds} ms"),
         Effect::HttpCall(call) => call_line(call),
+        Effect::GrpcCall(call) => grpc_line(call),
+        Effect::GrpcSent { id, message, end_of_stream } => {
+            let message = message.as_ref().map(|message| format!(" <- {}", body(message))).unwrap_or_default();
+            format!("grpc {id}{message}{}", if *end_of_stream { ", half-closed" } else { "" })
+        }
+        Effect::GrpcCancelled(id) => format!("grpc {id} cancelled"),
         Effect::LocalResponse(response) => {
             let mut text = format!("local response {}", response.status);
             if !response.details.is_empty() {
@@ -314,6 +325,31 @@ fn call_line(call: &HttpCall) -> String {
     }
     let _ = write!(text, ", timeout {} ms", call.timeout_ms);
     text
+}
+
+fn grpc_line(call: &GrpcCall) -> String {
+    let GrpcCall { id, upstream, service, method, metadata, kind } = call;
+    let (what, message, timeout) = match kind {
+        GrpcKind::Unary { message, timeout_ms } => {
+            ("call", format!(", message: {}", body(message)), format!(", timeout {timeout_ms} ms"))
+        }
+        GrpcKind::Stream => ("stream", String::new(), String::new()),
+    };
+    let metadata: String =
+        metadata.iter().map(|(name, value)| format!(", {}: {}", plain(name), plain(value))).collect();
+    format!("grpc {what} {id} to {}: {}/{}{metadata}{message}{timeout}", plain(upstream), plain(service), plain(method))
+}
+
+/// Messages and ends; metadata is the plugin's to look at, and its callback shows what it made of it.
+fn grpc_answer(answer: &GrpcAnswer) -> Option<String> {
+    match answer {
+        GrpcAnswer::InitialMetadata { .. } | GrpcAnswer::TrailingMetadata { .. } => None,
+        GrpcAnswer::Message(message) => Some(format!("-> {}", body(message))),
+        GrpcAnswer::Closed { status, message } if message.is_empty() => Some(format!("is closed with status {status}")),
+        GrpcAnswer::Closed { status, message } => {
+            Some(format!("is closed with status {status} ({})", escaped(message)))
+        }
+    }
 }
 
 /// The first line of a message: `GET http://app.test/x`, or the status.

@@ -89,6 +89,19 @@ pub enum Effect {
     },
     /// An HTTP call was started.
     HttpCall(Arc<HttpCall>),
+    /// A gRPC call was started, or a stream opened.
+    GrpcCall(Arc<GrpcCall>),
+    /// More was sent on a gRPC stream.
+    GrpcSent {
+        /// The stream.
+        id: CallId,
+        /// A message; none where the plugin only said that nothing more comes.
+        message: Option<Bytes>,
+        /// Nothing more comes.
+        end_of_stream: bool,
+    },
+    /// A gRPC call or stream was broken off.
+    GrpcCancelled(CallId),
     /// A response of the plugin's own, sent when the callback has returned.
     LocalResponse(Arc<LocalResponse>),
     /// A stream is resumed when the callback has returned.
@@ -142,6 +155,37 @@ pub struct HttpCall {
     pub trailers: Vec<Pair>,
     /// Milliseconds; 0 is what the host makes of it.
     pub timeout_ms: u32,
+}
+
+/// A gRPC call or stream of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcCall {
+    /// The id that the guest got.
+    pub id: CallId,
+    /// The service as the plugin named it: a cluster.
+    pub upstream: Bytes,
+    /// `package.Service`
+    pub service: Bytes,
+    /// The method.
+    pub method: Bytes,
+    /// Initial metadata.
+    pub metadata: Vec<Pair>,
+    /// Call or stream.
+    pub kind: GrpcKind,
+}
+
+/// The two kinds of gRPC call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrpcKind {
+    /// One message, one answer.
+    Unary {
+        /// The message.
+        message: Bytes,
+        /// Milliseconds; 0 is what the host makes of it.
+        timeout_ms: u32,
+    },
+    /// Messages in both directions.
+    Stream,
 }
 
 /// A response of the plugin's own.

@@ -10,7 +10,7 @@ pub mod show;
 mod value;
 pub mod views;
 
-pub use effect::{BufferChange, Effect, HttpCall, LocalResponse, MapChange};
+pub use effect::{BufferChange, Effect, GrpcCall, GrpcKind, HttpCall, LocalResponse, MapChange};
 pub use recorder::{Recorder, Recording};
 pub use value::Value;
 
@@ -82,6 +82,15 @@ pub enum Event {
         plugin: PluginIndex,
         /// What came back.
         answer: CallAnswer,
+    },
+    /// A piece of the answer to a gRPC call reached the host.
+    GrpcAnswered {
+        /// The call or stream.
+        call: CallId,
+        /// The plugin that made it.
+        plugin: PluginIndex,
+        /// What came.
+        answer: GrpcAnswer,
     },
     /// An exchange ended; its contexts are gone.
     ExchangeClosed(ExchangeId),
@@ -289,6 +298,30 @@ pub enum CallAnswer {
     },
     /// Nothing came back: (0, 0, 0).
     Failed(String),
+}
+
+/// A piece of the answer to a gRPC call, as a plugin is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrpcAnswer {
+    /// The head of a stream's answer.
+    InitialMetadata {
+        /// How many there are.
+        entries: usize,
+    },
+    /// A message.
+    Message(Bytes),
+    /// What stood behind the last message of a stream.
+    TrailingMetadata {
+        /// How many there are.
+        entries: usize,
+    },
+    /// The end.
+    Closed {
+        /// gRPC's status.
+        status: u32,
+        /// Its message.
+        message: String,
+    },
 }
 
 /// Something legal that will bite: shown with every run, failing nothing by itself.

@@ -9,7 +9,8 @@ mod text;
 pub use text::{bytes, clipped, escaped};
 
 use super::{
-    CallAnswer, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, Peer, Value,
+    CallAnswer, CallbackEntered, CallbackLeft, Effect, Entry, Event, GrpcAnswer, HostcallRecord, HostcallResult, Peer,
+    Value,
 };
 use crate::abi::pairs::Pair;
 use crate::abi::{Action, ExchangeId, PluginIndex, Returns, property_path};
@@ -58,6 +59,19 @@ pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option
                 CallAnswer::Failed(why) => format!("nothing came back ({})", clipped(why, 200)),
             };
             format!("call {call} of [{}] answered: {answer}", name(*plugin))
+        }
+        Event::GrpcAnswered { call, plugin, answer } => {
+            let answer = match answer {
+                GrpcAnswer::InitialMetadata { entries } => format!("initial metadata, {entries} entries"),
+                GrpcAnswer::Message(message) => {
+                    format!("a message of {} bytes: {}", message.len(), text::bytes(message))
+                }
+                GrpcAnswer::TrailingMetadata { entries } => format!("trailing metadata, {entries} entries"),
+                GrpcAnswer::Closed { status, message } => {
+                    format!("closed, status {status} ({})", clipped(message, 300))
+                }
+            };
+            format!("grpc {call} of [{}]: {answer}", name(*plugin))
         }
         Event::ExchangeClosed(exchange) => format!("exchange {exchange} closed"),
         Event::Finding(finding) => format!("finding {}: {}", finding.id, clipped(&finding.message, 400)),

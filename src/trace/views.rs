@@ -62,6 +62,12 @@ pub fn http_calls(events: &[Event]) -> impl Iterator<Item = (PluginIndex, &Arc<H
     })
 }
 
+/// How many calls plugins started, HTTP and gRPC.
+pub fn calls(events: &[Event]) -> usize {
+    let is_call = |effect: &&Effect| matches!(effect, Effect::HttpCall(_) | Effect::GrpcCall(_));
+    hostcalls(events).map(|record| record.effects.iter().filter(is_call).count()).sum()
+}
+
 /// The traps, in order.
 pub fn traps(events: &[Event]) -> impl Iterator<Item = &Arc<Trap>> {
     events.iter().filter_map(|event| match event {

@@ -5,6 +5,7 @@ mod one_slot;
 use super::row::{Cx, hostcall_rows};
 use crate::abi::{BufferType, Callback, Status};
 use crate::host::exchange::Exchange;
+use crate::host::grpc::Readable;
 use crate::message::Direction;
 use crate::trace::{BufferChange, Effect, Entry};
 use bytes::{Bytes, BytesMut};
@@ -26,6 +27,8 @@ enum Content {
     Shared(Bytes),
     /// A body, or a connection's data, that the filter can see.
     Body(Direction),
+    /// The gRPC message that has come.
+    GrpcMessage,
     /// A body buffer outside its callback.
     ClosedBody,
 }
@@ -64,8 +67,12 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
         }
         BufferType::DownstreamData => Ok(data(cx, Direction::Request)),
         BufferType::UpstreamData => Ok(data(cx, Direction::Response)),
-        // Envoy 1.40: also those of gRPC and foreign functions, of which there are none here.
-        BufferType::GrpcCallMessage | BufferType::ForeignFunctionArguments => Ok(Content::ClosedBody),
+        BufferType::GrpcCallMessage => match state.world.grpc_readable {
+            Some(Readable::Message(_)) => Ok(Content::GrpcMessage),
+            _ => Ok(Content::ClosedBody),
+        },
+        // Envoy 1.40: also that of foreign functions, of which there are none here.
+        BufferType::ForeignFunctionArguments => Ok(Content::ClosedBody),
     }
 }
 
@@ -119,6 +126,11 @@ fn get(cx: &mut Cx, buffer: BufferType, start: u32, max_size: u32) -> Result<Byt
             let (from, to) = clamp(body.len(), start, max_size);
             return Ok(Bytes::copy_from_slice(body.get(from..to).unwrap_or_default()));
         }
+        Content::GrpcMessage => {
+            let Some(message) = grpc_message(cx) else { return Ok(Bytes::new()) };
+            let (from, to) = clamp(message.len(), start, max_size);
+            return Ok(Bytes::copy_from_slice(message.get(from..to).unwrap_or_default()));
+        }
         Content::ClosedBody => return cx.state.world.profile.closed_body.map(|()| Bytes::new()),
     };
     let (from, to) = clamp(content.len(), start, max_size);
@@ -137,6 +149,7 @@ fn status(cx: &mut Cx, buffer: BufferType) -> Result<(u32, u32), Status> {
     let length = match find(cx, buffer)? {
         Content::Shared(bytes) => bytes.len(),
         Content::Body(direction) => bytes(cx, direction).map_or(0, |body| body.len()),
+        Content::GrpcMessage => grpc_message(cx).map_or(0, |message| message.len()),
         Content::ClosedBody => match cx.state.world.profile.closed_body {
             Ok(()) => 0,
             Err(status) => return Err(status),
@@ -145,18 +158,28 @@ fn status(cx: &mut Cx, buffer: BufferType) -> Result<(u32, u32), Status> {
     Ok((length as u32, 0))
 }
 
+/// The gRPC message that the running callback is about.
+fn grpc_message<'a>(cx: &'a mut Cx) -> Option<&'a mut BytesMut> {
+    match cx.state.world.grpc_readable.as_mut()? {
+        Readable::Message(message) => Some(message),
+        Readable::InitialMetadata(_) | Readable::TrailingMetadata(_) => None,
+    }
+}
+
 fn set(cx: &mut Cx, buffer: BufferType, start: u32, size: u32, data: &[u8]) -> Result<(), Status> {
-    let direction = match find(cx, buffer)? {
-        Content::Body(direction) => direction,
-        Content::Shared(_) => return Err(cx.state.world.profile.readonly_buffer),
-        Content::ClosedBody => return Err(cx.state.world.profile.closed_body_write),
+    let profile = cx.state.world.profile;
+    let target = match find(cx, buffer)? {
+        Content::Body(direction) => bytes(cx, direction),
+        // Envoy 1.40 lets it be changed, for whatever reads it in the same callback.
+        Content::GrpcMessage if profile.grpc.as_ref().is_some_and(|grpc| grpc.message_writable) => grpc_message(cx),
+        Content::Shared(_) | Content::GrpcMessage => return Err(profile.readonly_buffer),
+        Content::ClosedBody => return Err(profile.closed_body_write),
     };
-    let in_the_middle = cx.state.world.profile.splice_in_the_middle;
-    let Some(body) = bytes(cx, direction) else { return Err(Status::NotFound) };
+    let Some(target) = target else { return Err(Status::NotFound) };
     // What lies behind the splice is moved.
-    let moved = body.len().saturating_sub(start as usize);
-    splice(body, start, size, data, in_the_middle)?;
-    let length = body.len();
+    let moved = target.len().saturating_sub(start as usize);
+    splice(target, start, size, data, profile.splice_in_the_middle)?;
+    let length = target.len();
     cx.work(moved);
     cx.effect(|| Effect::Buffer {
         buffer,

@@ -7,6 +7,7 @@ mod of_request;
 
 use super::row::{Cx, PairsArg, PairsOut, hostcall_rows};
 use crate::abi::{AbiVersion, Callback, MapType, Status, pairs};
+use crate::host::grpc::Readable;
 use crate::host::state::{StreamRef, VmState};
 use crate::host::world::World;
 use crate::message::{Direction, Headers};
@@ -57,7 +58,14 @@ fn access(cx: &Cx, map: MapType) -> Access {
             Some(answer) if !answer.trailers.is_empty() => Access::Read,
             Some(_) | None => Access::Closed,
         },
-        MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => Access::Closed,
+        MapType::GrpcReceiveInitialMetadata => match cx.state.world.grpc_readable {
+            Some(Readable::InitialMetadata(_)) => Access::Read,
+            _ => Access::Closed,
+        },
+        MapType::GrpcReceiveTrailingMetadata => match cx.state.world.grpc_readable {
+            Some(Readable::TrailingMetadata(_)) => Access::Read,
+            _ => Access::Closed,
+        },
         MapType::HttpRequestHeaders => stream_access(cx, Direction::Request, false),
         MapType::HttpResponseHeaders => stream_access(cx, Direction::Response, false),
         MapType::HttpRequestTrailers => stream_access(cx, Direction::Request, true),
@@ -107,12 +115,15 @@ fn find<'a>(cx: &'a mut Cx, map: MapType) -> Option<&'a mut Headers> {
 
 fn entries(state: &mut VmState, map: MapType) -> Option<&mut Headers> {
     let stream = state.acting_stream();
-    let World { answer, exchanges, .. } = &mut *state.world;
+    let World { answer, grpc_readable, exchanges, .. } = &mut *state.world;
     let exchange = stream.and_then(|stream| exchanges.get_mut(&stream.exchange));
     match map {
         MapType::HttpCallResponseHeaders => Some(&mut answer.as_mut()?.headers),
         MapType::HttpCallResponseTrailers => Some(&mut answer.as_mut()?.trailers),
-        MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => None,
+        MapType::GrpcReceiveInitialMetadata | MapType::GrpcReceiveTrailingMetadata => match grpc_readable.as_mut()? {
+            Readable::InitialMetadata(headers) | Readable::TrailingMetadata(headers) => Some(headers),
+            Readable::Message(_) => None,
+        },
         MapType::HttpRequestHeaders => Some(&mut exchange?.request.headers),
         MapType::HttpResponseHeaders => Some(&mut exchange?.response.headers),
         MapType::HttpRequestTrailers => exchange?.request.trailers.as_mut(),

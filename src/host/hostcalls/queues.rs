@@ -34,7 +34,7 @@ fn resolve(cx: &mut Cx, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
 
 fn enqueue(cx: &mut Cx, id: QueueId, value: &[u8]) -> Result<(), Status> {
     let (vm, root) = cx.state.world.queues.enqueue(id, value)?;
-    cx.state.world.posted.push_back(Posted { vm, root, queue: id });
+    cx.state.world.posted.push_back(Posted::QueueReady { vm, root, queue: id });
     cx.effect(|| Effect::Enqueued { id, message: Bytes::copy_from_slice(value) });
     Ok(())
 }

@@ -123,6 +123,9 @@ pub const APISIX: Profile = Profile {
     // abi.md case call.after-stream-end.
     answers_outlive_stream: false,
 
+    // abi.md 3.6: UNIMPLEMENTED, all of it.
+    grpc: None,
+
     // 4.2: only variables.
     reads_back_paths: false,
     // 4.2

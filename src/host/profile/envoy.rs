@@ -1,6 +1,6 @@
 //! Envoy with the V8 runtime: the specification where it speaks, Envoy where it is silent or differs.
 
-use super::{Deviation, Profile, WasiRules};
+use super::{Deviation, Grpc, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
 use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
@@ -120,6 +120,15 @@ pub const ENVOY: Profile = Profile {
     local_response_at_end_crashes: true,
     call_ids: (4, 4),
     answers_outlive_stream: true,
+
+    grpc: Some(Grpc {
+        call_ids: (5, 4),
+        stream_ids: (6, 4),
+        unknown_service: Status::ParseFailure,
+        service_may_be_message: true,
+        appends_details: true,
+        message_writable: true,
+    }),
 
     // Envoy 1.40, ENVOY.md 12: only paths of one segment.
     reads_back_paths: false,

@@ -160,6 +160,9 @@ pub struct Profile {
     /// Whether the answer is delivered to root contexts when the stream is gone (abi.md 8.1).
     pub answers_outlive_stream: bool,
 
+    /// gRPC calls; `None` where every one of them is UNIMPLEMENTED (abi.md 3.6).
+    pub grpc: Option<Grpc>,
+
     /// What a plugin set can be read under the same path, of however many segments.
     pub reads_back_paths: bool,
     /// Numbers in properties are 8 bytes little-endian, not text (abi.md 7.2).
@@ -226,6 +229,24 @@ impl Profile {
             Deviation::Undefined | Deviation::Signature(_) => None,
         }
     }
+}
+
+/// What one host does with gRPC calls.
+#[derive(Debug)]
+pub struct Grpc {
+    /// First id of a call, and the step to the next one. The two low bits tell calls from streams (abi.md 8.2).
+    pub call_ids: (u32, u32),
+    /// The same for streams.
+    pub stream_ids: (u32, u32),
+    /// What a service that the host does not know is answered with (abi.md 3.6).
+    pub unknown_service: Status,
+    /// The name is read as a serialised `GrpcService` first (abi.md 8.2; Envoy 1.40 crashes on a message without a
+    /// target).
+    pub service_may_be_message: bool,
+    /// The message of an end has the host's own words for how it came about behind it (Envoy 1.40).
+    pub appends_details: bool,
+    /// The message that has come can be changed in its callback (Envoy 1.40).
+    pub message_writable: bool,
 }
 
 /// The profiles there are.

@@ -2,7 +2,7 @@
 //! abi.md proposes for pwtest, or the mildest reading. No proxy behaves exactly so; a plugin that passes here
 //! relies on nothing that is not written down.
 
-use super::{Deviation, Profile, WasiRules};
+use super::{Deviation, Grpc, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
 use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
@@ -115,6 +115,18 @@ pub const SPEC: Profile = Profile {
     // Opaque.
     call_ids: (1, 1),
     answers_outlive_stream: true,
+
+    grpc: Some(Grpc {
+        // Opaque; Envoy's, so that "BAD_ARGUMENT when the id is of the wrong kind" can be told.
+        call_ids: (5, 4),
+        stream_ids: (6, 4),
+        // "PARSE_FAILURE when upstream_name can't be parsed."
+        unknown_service: Status::ParseFailure,
+        service_may_be_message: false,
+        appends_details: false,
+        // Case buffer.set.readonly: silent.
+        message_writable: false,
+    }),
 
     // Case prop.set-get.
     reads_back_paths: true,

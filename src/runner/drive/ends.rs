@@ -67,10 +67,12 @@ impl Driver<'_> {
     /// A plugin's call meets the first plan for its upstream that has not been used.
     pub(super) fn call(&mut self, call: CallId, request: &HttpCall) {
         let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &request.upstream[..];
+        // What only a gRPC service answers is not for this call.
+        let for_grpc = |plan: &&mut Plan<'_>| plan.callout.is_grpc();
         let known = self.host.world().profile.knows_upstreams;
         let fails_at_once =
             |plan: &&mut Plan<'_>| known && matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
-        let Some(plan) = self.plans.iter_mut().filter(|p| !fails_at_once(p)).find(to) else {
+        let Some(plan) = self.plans.iter_mut().filter(|p| !fails_at_once(p) && !for_grpc(p)).find(to) else {
             let step = self.steps.len().saturating_sub(1);
             let at = self.events();
             let span = self.case.steps.get(step).map(|s| s.span.clone());
@@ -102,18 +104,18 @@ impl Driver<'_> {
             CalloutReply::Fail(Fault::Timeout) if timeout_ms == 0 => return,
             CalloutReply::Fail(Fault::Timeout) => CallResult::TimedOut,
             _ if timed_out => CallResult::TimedOut,
-            CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }) if request.timeout_ms == 0 => return,
-            CalloutReply::Reply(Reply { fail: Some(_), .. }) => CallResult::ResetInResponse,
-            CalloutReply::Reply(reply) => {
+            CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }, _) if request.timeout_ms == 0 => return,
+            CalloutReply::Reply(Reply { fail: Some(_), .. }, _) => CallResult::ResetInResponse,
+            CalloutReply::Reply(reply, _) => {
                 let added = self.host.world().profile.added_call_response_headers;
                 let (headers, body, trailers) = message::call_response(reply, added);
                 CallResult::Response { headers, body, trailers }
             }
             CalloutReply::Fail(Fault::Reset) => CallResult::ResetBeforeResponse,
             CalloutReply::Fail(Fault::Garbage) => CallResult::Garbage,
-            CalloutReply::Fail(Fault::Refused | Fault::Unknown) => CallResult::Refused,
+            CalloutReply::Grpc(_) | CalloutReply::Fail(Fault::Refused | Fault::Unknown) => CallResult::Refused,
         };
-        let times_out = matches!(callout.reply, CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }));
+        let times_out = matches!(callout.reply, CalloutReply::Reply(Reply { fail: Some(Fault::Timeout), .. }, _));
         let delay = if times_out || matches!(result, CallResult::TimedOut) { timeout } else { after };
         self.schedule(now.saturating_add(delay), Due::Answer(call, result));
     }
@@ -153,6 +155,7 @@ impl Driver<'_> {
                 }
             }
         }
+        self.judge_streams();
         let unknown_left = self.host.world().unknown_upstreams.clone();
         for plan in &self.plans {
             let known = self.host.world().profile.knows_upstreams;
@@ -162,7 +165,12 @@ impl Driver<'_> {
             } else {
                 !plan.used
             };
-            if unused && let Some(step) = self.steps.get_mut(plan.step) {
+            // Where a host has no gRPC, such a call can't be made.
+            let possible = self.host.world().profile.grpc.is_some() || !plan.callout.is_grpc();
+            if unused
+                && possible
+                && let Some(step) = self.steps.get_mut(plan.step)
+            {
                 step.failures.push(verdict::call_not_made(plan.callout));
             }
         }

@@ -266,6 +266,9 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
         }
     }
     let several = job.scenario.plugins.iter().any(|plugin| plugin.env.len() > 1);
+    if effects(events).any(|effect| matches!(effect, Effect::GrpcCall(_))) {
+        return Err("gRPC calls are not played on a real Envoy yet");
+    }
     if several && views::hostcalls(events).any(|record| record.name == "environ_get") {
         return Err("Envoy gives environment variables in no order");
     }
@@ -312,7 +315,8 @@ fn served(reply: &CalloutReply, name: &str, events: &[Event]) -> Served {
         // Reset before an answer reads the same over both; a connection that ends is HTTP/1.1's.
         CalloutReply::Fail(Fault::Reset | Fault::Garbage) => Served::By { http2: false },
         CalloutReply::Fail(Fault::Timeout) => Served::By { http2: true },
-        CalloutReply::Reply(reply) => {
+        CalloutReply::Grpc(_) => Served::By { http2: true },
+        CalloutReply::Reply(reply, _) => {
             let tame = views::http_calls(events).filter(|(_, call)| call.upstream == name).all(|(_, call)| {
                 let headers: Headers = call.headers.iter().cloned().collect();
                 is_tame(&headers, &call.body)

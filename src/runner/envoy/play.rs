@@ -435,9 +435,11 @@ impl<'a> Player<'a> {
                 CalloutReply::Fail(Fault::Timeout) if timeout == 0 => continue,
                 CalloutReply::Fail(Fault::Timeout) => (timeout, Due::Timeout(at)),
                 _ if times_out => (timeout, Due::Timeout(at)),
-                CalloutReply::Reply(reply) => (after, Due::Answer(at, Answer::Reply(Box::new(reply.clone()), false))),
+                CalloutReply::Reply(reply, _) => {
+                    (after, Due::Answer(at, Answer::Reply(Box::new(reply.clone()), false)))
+                }
                 CalloutReply::Fail(Fault::Garbage) => (after, Due::Answer(at, Answer::Garbage)),
-                CalloutReply::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => {
+                CalloutReply::Grpc(_) | CalloutReply::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => {
                     (after, Due::Answer(at, Answer::Reset))
                 }
             };

@@ -100,7 +100,7 @@ fn cut(cx: &mut Cx, node: &Node, length: Option<usize>) -> Option<Cut> {
     Some(Cut::At(at))
 }
 
-fn chunks(cx: &mut Cx, node: &Node, name: &str) -> Option<Vec<Bytes>> {
+pub(super) fn chunks(cx: &mut Cx, node: &Node, name: &str) -> Option<Vec<Bytes>> {
     let items = cx.items(node, name)?;
     let chunks: Vec<_> = items.iter().filter_map(|item| chunk(cx, item)).collect();
     (chunks.len() == items.len()).then_some(chunks)

@@ -4,7 +4,7 @@ use super::context::{Cx, quote};
 use super::expect::{self, Side};
 use super::file::wanted;
 use super::keys::{CALLOUT, REPLY};
-use super::request;
+use super::{grpc, request};
 use crate::scenario::model::{Callout, CalloutReply, Failure, Reply, Spanned};
 use crate::scenario::yaml::Node;
 use std::time::Duration;
@@ -30,26 +30,44 @@ fn callout(cx: &mut Cx, node: &Node) -> Option<Callout> {
         let name = cx.word(node, "`to`")?;
         Some(Spanned { value: name.to_string(), span: node.span.clone() })
     });
-    let expect = fields.get("expect").map(|node| expect::message(cx, node, "`expect`", Side::Upstream));
+    let expect = fields.get("expect").map(|node| expect::message(cx, node, "`expect`", Side::Call));
+    let sent = fields.get("expect").map(|node| grpc::sent(cx, node));
     let reply = match fields.get("reply") {
         Some(node) => reply(cx, node),
-        None => Some((CalloutReply::Reply(Reply::default()), Duration::ZERO)),
+        None => {
+            let reply = Reply::default();
+            let grpc = grpc::of_plain(&reply);
+            Some((CalloutReply::Reply(reply, Some(grpc)), Duration::ZERO))
+        }
     };
     let (reply, after) = reply?;
-    Some(Callout { span: node.span.clone(), to: to?, expect: wanted(expect)?, reply, after })
+    Some(Callout {
+        span: node.span.clone(),
+        to: to?,
+        expect: wanted(expect)?,
+        sent: wanted(sent)?.flatten(),
+        reply,
+        after,
+    })
 }
 
 fn reply(cx: &mut Cx, node: &Node) -> Option<(CalloutReply, Duration)> {
     if node.as_text().is_some() {
         // As for `upstream`, a status alone is an answer.
         let status = status(cx, node)?;
-        return Some((CalloutReply::Reply(Reply { status, ..Reply::default() }), Duration::ZERO));
+        return Some((CalloutReply::Reply(Reply { status, ..Reply::default() }, None), Duration::ZERO));
     }
     let fields = cx.fields(node, "`reply`", &REPLY)?;
     let after = fields.get("after").map(|node| cx.duration(node, "`after`"));
+    let speaks_grpc = !fields.present(grpc::GRPC_KEYS).is_empty();
     let reply = match fields.get("fail").filter(|_| !request::begins(&fields)) {
+        _ if speaks_grpc => grpc::reply(cx, &fields).map(CalloutReply::Grpc),
         Some(fail) => cx.one_of(fail, "`fail`", FAILURES).map(CalloutReply::Fail),
-        None => request::reply(cx, &fields).map(CalloutReply::Reply),
+        None => request::reply(cx, &fields).map(|reply| {
+            // An answer without an HTTP status can be that of a gRPC service.
+            let grpc = fields.get("status").is_none().then(|| grpc::of_plain(&reply));
+            CalloutReply::Reply(reply, grpc)
+        }),
     };
     Some((reply?, wanted(after)?.unwrap_or_default()))
 }

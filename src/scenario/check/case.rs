@@ -170,8 +170,8 @@ fn bodies(step: &Step) -> Vec<&Body> {
     }
     for callout in &step.callouts {
         match &callout.reply {
-            CalloutReply::Reply(reply) => bodies.extend(&reply.body),
-            CalloutReply::Fail(_) => {}
+            CalloutReply::Reply(reply, _) => bodies.extend(&reply.body),
+            CalloutReply::Grpc(_) | CalloutReply::Fail(_) => {}
         }
     }
     bodies

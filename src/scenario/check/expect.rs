@@ -3,7 +3,7 @@
 use super::context::{Cx, quote};
 use super::file::wanted;
 use super::headers::{self, Part};
-use super::keys::{self, CLIENT_SEES, EXPECT, ON, TRAP, UPSTREAM_SEES};
+use super::keys::{self, CALL_SEEN, CLIENT_SEES, EXPECT, ON, TRAP, UPSTREAM_SEES};
 use super::matcher;
 use crate::abi::{ALL_CALLBACKS, Action, Callback, LogLevel, Returns};
 use crate::scenario::HostKind;
@@ -17,6 +17,8 @@ use crate::scenario::yaml::{Key, Node, Value};
 pub(super) enum Side {
     Upstream,
     Client,
+    /// The upstream of a plugin's call.
+    Call,
 }
 
 const ENDS: &[(&str, Ends)] = &[("complete", Ends::Complete), ("reset", Ends::Reset), ("never", Ends::Never)];
@@ -112,6 +114,7 @@ fn seen(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<MessageExpec
 pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<MessageExpect> {
     let place = match side {
         Side::Upstream => &UPSTREAM_SEES,
+        Side::Call => &CALL_SEEN,
         Side::Client => &CLIENT_SEES,
     };
     let fields = cx.fields(node, name, place)?;
@@ -126,7 +129,8 @@ pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Optio
             cx.push(problem.hint("a status is a number like 200, or a matcher: `{ matches: ^5 }`"));
         }
     }
-    let ends = fields.get("ends").map(|node| {
+    // How a plugin's side of a gRPC call ends is another matter.
+    let ends = fields.get("ends").filter(|_| side != Side::Call).map(|node| {
         let value = cx.one_of(node, "`ends`", ENDS)?;
         Some(Spanned { value, span: node.span.clone() })
     });
@@ -165,10 +169,12 @@ fn message_headers(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Option<R
 
 fn header_name(cx: &mut Cx, key: &Key, side: Side) -> bool {
     let pseudo = match (key.text.as_str(), side) {
-        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream) | (":status", Side::Client) => &key.text[1..],
+        (":method" | ":path" | ":authority" | ":scheme", Side::Upstream | Side::Call) | (":status", Side::Client) => {
+            &key.text[1..]
+        }
         _ => {
             let part = match side {
-                Side::Upstream => Part::Request,
+                Side::Upstream | Side::Call => Part::Request,
                 Side::Client => Part::Response,
             };
             return headers::name(cx, &key.text, &key.span, part);

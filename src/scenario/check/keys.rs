@@ -128,12 +128,12 @@ pub(super) static CALLOUT: Place = Place {
     name: "an entry of `callouts`",
     keys: &["to", "expect", "reply"],
     later: &[],
-    near: &[&REPLY, &UPSTREAM_SEES, &STEP],
+    near: &[&REPLY, &CALL_SEEN, &STEP],
 };
 
 pub(super) static REPLY: Place = Place {
     name: "`reply`",
-    keys: &["status", "headers", "body", "trailers", "after", "fail"],
+    keys: &["status", "headers", "body", "messages", "trailers", "grpc_status", "grpc_message", "after", "fail"],
     later: &[],
     near: &[&CALLOUT],
 };
@@ -187,6 +187,14 @@ pub(super) static UPSTREAM_SEES: Place = Place {
     keys: &["method", "path", "authority", "scheme", "headers", "body", "trailers", "ends"],
     later: &[],
     near: &[&CLIENT_SEES, &EXPECT],
+};
+
+/// What a planned call looks like: an HTTP request, or what goes out on a gRPC call.
+pub(super) static CALL_SEEN: Place = Place {
+    name: "a call that is expected",
+    keys: &["method", "path", "authority", "scheme", "headers", "body", "messages", "ends", "trailers"],
+    later: &[],
+    near: &[&CLIENT_SEES, &EXPECT, &REPLY],
 };
 
 pub(super) static CLIENT_SEES: Place = Place {

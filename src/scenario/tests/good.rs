@@ -92,10 +92,10 @@ fn a_case_of_one_step() {
     assert_eq!((reply.status, body.framing, body.end), (201, Framing::Chunked, Some(End::WithLast)));
     let [authz, slow, quick] = step.callouts.as_slice() else { panic!("three callouts") };
     assert_eq!(authz.after, Duration::from_millis(50));
-    assert!(matches!(&authz.reply, CalloutReply::Reply(reply) if reply.status == 403));
+    assert!(matches!(&authz.reply, CalloutReply::Reply(reply, None) if reply.status == 403));
     assert!(matches!(slow.reply, CalloutReply::Fail(Failure::Unknown)));
     assert_eq!(slow.after, Duration::from_secs(90));
-    assert!(matches!(&quick.reply, CalloutReply::Reply(reply) if reply.status == 200 && reply.body.is_none()));
+    assert!(matches!(&quick.reply, CalloutReply::Reply(reply, _) if reply.status == 200 && reply.body.is_none()));
 }
 
 #[test]

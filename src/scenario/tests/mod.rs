@@ -1,6 +1,7 @@
 //! The language from the outside: what a good file becomes, what is said of bad ones, and that nothing panics.
 
 mod good;
+mod grpc;
 mod hostile;
 mod mistakes;
 
