@@ -176,6 +176,9 @@ fn filter(scenario: &Scenario, spec: &PluginSpec, (file, vm_id): &(String, Strin
         if scenario.on_trap.request == Some(TrapRequest::FailOpen) {
             map.insert("fail_open".to_owned(), json!(true));
         }
+        if spec.allow_on_headers_stop_iteration {
+            map.insert("allow_on_headers_stop_iteration".to_owned(), json!(true));
+        }
     }
     let config = typed("envoy.extensions.filters.http.wasm.v3.Wasm", json!({ "config": plugin }));
     json!({ "name": "envoy.filters.http.wasm", "typed_config": config })
