@@ -3,6 +3,7 @@
 
 mod cli;
 mod conformance;
+mod envoy;
 mod hosts;
 mod insta_files;
 mod layering;
@@ -17,6 +18,7 @@ fn main() -> std::process::ExitCode {
     let mut trials = scenarios::trials();
     trials.extend(layering::trials());
     trials.extend(cli::trials());
+    trials.extend(envoy::trials());
     trials.extend(conformance::trials());
     trials.extend(hosts::trials());
     trials.extend(insta_files::trials());

@@ -10,6 +10,8 @@ pub const INVALID_INPUT: u8 = 2;
 pub const NOT_STARTED: u8 = 3;
 /// Nothing was selected.
 pub const NOTHING_SELECTED: u8 = 4;
+/// Ended by Ctrl-C while a real Envoy ran, as a shell says it.
+pub const INTERRUPTED: u8 = 130;
 
 /// For `--help`.
 pub const HELP: &str = "Exit codes:

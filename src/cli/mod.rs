@@ -10,7 +10,7 @@ pub mod review;
 pub mod run;
 mod select;
 
-use crate::runner::RunError;
+use crate::runner::{EnvoyError, RunError};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -63,7 +63,10 @@ pub fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => exit::PASSED.into(),
         Err(error) if error.downcast_ref::<RunError>().is_some_and(|error| matches!(error, RunError::Envoy(_))) => {
             eprintln!("error: {error}");
-            exit::NOT_STARTED.into()
+            match error.downcast_ref::<RunError>() {
+                Some(RunError::Envoy(EnvoyError::Interrupted)) => exit::INTERRUPTED.into(),
+                _ => exit::NOT_STARTED.into(),
+            }
         }
         Err(error) => {
             eprintln!("error: {error:#}");

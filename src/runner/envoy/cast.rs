@@ -278,7 +278,13 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
     if job.scenario.on_trap.vm == Some(TrapVm::Rebuild) {
         return Err("Envoy rebuilds a VM by the clock only");
     }
-    if views::traps(events).any(|trap| matches!(trap.kind, TrapKind::OutOfFuel | TrapKind::Limit)) {
+    // Without a limit of the scenario's own, a plugin that never ends is one that hangs Envoy.
+    let limited = |kind: TrapKind| match kind {
+        TrapKind::OutOfFuel => job.scenario.limits.fuel.is_some(),
+        TrapKind::Limit => true,
+        TrapKind::Guest | TrapKind::Hostcall => false,
+    };
+    if views::traps(events).any(|trap| limited(trap.kind)) {
         return Err("the limits of a case are pwtest's");
     }
     if job.scenario.limits.memory.is_some() {
@@ -435,6 +441,7 @@ fn alone(job: &Job<'_>, rehearsal: &Rehearsal) -> bool {
     });
     let traps_at_start = views::traps(start).next().is_some();
     let shuts_down = job.case.steps.iter().any(|step| matches!(step.kind, StepKind::Shutdown));
+    let never_ends = views::traps(events).any(|trap| trap.kind == TrapKind::OutOfFuel);
     let failed_start = views::hostcalls(start).any(|record| record.result == HostcallResult::None);
     touches
         || reads_process
@@ -445,6 +452,7 @@ fn alone(job: &Job<'_>, rehearsal: &Rehearsal) -> bool {
         || start_matters
         || traps_at_start
         || failed_start
+        || never_ends
         || shuts_down
 }
 
