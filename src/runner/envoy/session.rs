@@ -15,6 +15,7 @@ use crate::expect::Failure;
 use crate::runner::case;
 use crate::runner::result::{CaseResult, CaseStatus};
 use crate::scenario::PluginSpec;
+use crate::trace::Event;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
@@ -219,11 +220,27 @@ impl<'a> Session<'a> {
     }
 }
 
-fn judged(cast: &Cast<'_>, played: Played, error: Option<&EnvoyError>, begun: Instant) -> CaseResult {
+fn judged(cast: &Cast<'_>, mut played: Played, error: Option<&EnvoyError>, begun: Instant) -> CaseResult {
     let mut result = case::empty_result(cast.job);
+    // Envoy says no more than that it is gone; that it went where the profile says so names the crash.
+    let crash = cast.rehearsal.events.iter().find(|event| matches!(event, Event::HostCrash { .. }));
+    let crashed = error.is_some_and(EnvoyError::is_crash);
+    if let (Some(crash), true) = (crash, crashed) {
+        played.events.push(crash.clone());
+        let end = played.events.len();
+        if let Some(last) = played.steps.last_mut() {
+            last.range.end = end;
+        }
+    }
+    let expected_crash = crash.is_some();
     result.failures = case::judge(&cast.job.with_case(cast.case.clone()), &played.steps, &played.events);
-    if let Some(error) = error {
-        result.failures.insert(0, ended(error));
+    match error {
+        // Nobody outlives it: what else is expected of the case, no one was left to see.
+        Some(error) if error.is_crash() && expected_crash => {
+            result.failures.retain(|failure| failure.subject == "crash");
+        }
+        Some(error) => result.failures.insert(0, ended(error)),
+        None => {}
     }
     result.status = match (result.failures.is_empty(), cast.judged) {
         (false, _) => CaseStatus::Failed,
