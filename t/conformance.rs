@@ -115,7 +115,7 @@ fn never_called(host: &str, callback: Callback) -> bool {
         // A host's own extension calls it, with what it likes: no hostcall of a plugin brings it about. METADATA frames
         // have no case in section 10; t/streams has them. The C++ host knows proxy_validate_configuration, and Envoy does
         // not call it (abi.md 4.1).
-        _ => matches!(callback, ValidateConfiguration | OnForeignFunction | OnRequestMetadata | OnResponseMetadata),
+        _ => matches!(callback, OnValidateConfiguration | OnForeignFunction | OnRequestMetadata | OnResponseMetadata),
     }
 }
 
