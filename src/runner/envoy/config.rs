@@ -173,6 +173,9 @@ fn filter(scenario: &Scenario, spec: &PluginSpec, (file, vm_id): &(String, Strin
         if !spec.config.is_empty() {
             map.insert("configuration".to_owned(), bytes_value(&spec.config));
         }
+        if spec.allow_on_headers_stop_iteration {
+            map.insert("allow_on_headers_stop_iteration".to_owned(), json!(true));
+        }
         if scenario.on_trap.request == Some(TrapRequest::FailOpen) {
             map.insert("fail_open".to_owned(), json!(true));
         }
