@@ -4,6 +4,7 @@
 mod cli;
 mod conformance;
 mod envoy;
+mod findings;
 mod hosts;
 mod insta_files;
 mod layering;
@@ -21,6 +22,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(envoy::trials());
     trials.extend(conformance::trials());
     trials.extend(hosts::trials());
+    trials.extend(findings::trials());
     trials.extend(insta_files::trials());
     trials.extend(readme::trials());
     run(&arguments, trials).exit_code()

@@ -5,6 +5,7 @@ pub mod check;
 pub mod compare;
 pub mod conformance;
 pub mod exit;
+pub mod findings;
 mod hosts;
 pub mod review;
 pub mod run;
@@ -35,6 +36,8 @@ enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Run scenarios under several hosts, and show what differs for client and upstream.
     Compare(compare::CompareArgs),
+    /// List the findings, or explain some.
+    Findings(findings::FindingsArgs),
     /// List the hostcalls and callbacks of the Proxy-Wasm ABI, and which versions have them.
     Abi,
 }
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Findings(args) => findings::run(&args),
         Command::Abi => abi::run(),
     };
     match result {

@@ -28,7 +28,8 @@ pub struct RunArgs {
     /// Accept what the plugins do now as their snapshots.
     #[arg(long)]
     accept: bool,
-    /// Fail a case that has this finding; `all` for every finding (repeatable).
+    /// Fail a case that has this finding; `all` for every finding about the plugin, `portability` for those about other
+    /// hosts (repeatable).
     #[arg(long, value_name = "ID")]
     deny: Vec<String>,
     /// Show failures and the summary only.

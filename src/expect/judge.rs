@@ -1,6 +1,6 @@
 //! From a scenario's `expect` to the list of what does not hold.
 
-use super::{Failure, Judged, actions, crash, logs, message, state, trap};
+use super::{Failure, Judged, actions, crash, findings, logs, message, state, trap};
 use crate::scenario::Expect;
 use crate::trace::show::{clipped, pairs};
 use crate::trace::{Effect, Event, Peer};
@@ -31,7 +31,7 @@ fn judge_one(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     failures.extend(callouts(expect, judged));
     failures.extend(expect.trap.as_ref().and_then(|expected| trap::judge(expected, judged)));
     failures.extend(expect.crash.as_ref().and_then(|expected| crash::judge(expected, judged)));
-    failures.extend(findings(expect, judged));
+    failures.extend(findings::judge(expect, judged));
     failures.extend(stuck(expect, judged));
     failures
 }
@@ -69,31 +69,6 @@ fn callouts(expect: &Expect, judged: &Judged<'_>) -> Option<Failure> {
         hint: None,
         event: last,
     })
-}
-
-/// What the whole run has found up to here counts: the host keeps a finding once, where it came up first, and a
-/// later step that would give it again must not fail for that.
-fn findings(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
-    let present: Vec<&str> = judged
-        .until_end()
-        .iter()
-        .filter_map(|event| match event {
-            Event::Finding(finding) => Some(finding.id),
-            _ => None,
-        })
-        .collect();
-    let missing = expect.findings.iter().filter(|id| !present.contains(&id.value.as_str()));
-    missing
-        .map(|id| Failure {
-            subject: "findings".to_owned(),
-            title: format!("there is no finding `{}`", clipped(&id.value, 100)),
-            span: Some(id.span.clone()),
-            expected: Some(clipped(&id.value, 100)),
-            actual: Some(listed(present.iter().copied(), "no findings")),
-            hint: similar(&id.value, present.iter().copied()).map(|near| format!("did you mean `{near}`?")),
-            event: None,
-        })
-        .collect()
 }
 
 fn stuck(expect: &Expect, judged: &Judged<'_>) -> Option<Failure> {

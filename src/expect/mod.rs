@@ -7,6 +7,7 @@
 mod actions;
 mod answer;
 mod crash;
+mod findings;
 mod json;
 mod judge;
 mod load;
@@ -24,6 +25,7 @@ pub use trap::unexpected_trap;
 
 use crate::abi::{ExchangeId, PluginIndex};
 use crate::diagnostic::Span;
+use crate::host::profile::Profile;
 use crate::trace::Event;
 use std::ops::Range;
 
@@ -59,6 +61,8 @@ pub struct Judged<'a> {
     pub exchange: Option<ExchangeId>,
     /// Whether the request stayed paused with nothing left to resume it.
     pub stuck: bool,
+    /// The profile that the case ran with: what goes differently elsewhere can be expected as a finding.
+    pub profile: &'static Profile,
     /// The names of the plugins, by index.
     pub plugins: &'a [(PluginIndex, String)],
 }

@@ -19,8 +19,10 @@ pub mod inspect;
 mod lifecycle;
 pub mod limits;
 pub(crate) mod memory;
+mod noticed;
 mod phases;
 pub mod plugin;
+pub mod portability;
 pub mod profile;
 mod reply;
 mod resume;
@@ -143,6 +145,7 @@ impl Host {
             Ok(result) => {
                 let left = CallbackLeft { plugin, callback: entry, context, exchange, result };
                 self.world.recorder.push(|| Event::CallbackLeft(left));
+                self.note_ignored_failure(plugin, from);
                 Called::Returned(result)
             }
             Err(broken) => {
@@ -158,6 +161,18 @@ impl Host {
                 Called::Skipped
             }
             None => called,
+        }
+    }
+
+    /// Says so if a hostcall failed in the callback that has just come back, and the plugin went on as if it had not.
+    fn note_ignored_failure(&mut self, plugin: PluginIndex, from: usize) {
+        let callback = self.world.recorder.events().get(from..).unwrap_or_default();
+        if let Some((name, status)) = noticed::ignored_failure(callback) {
+            let message = format!(
+                "{name} returned {status}, and the plugin went on as if it had not: nothing was logged, answered or tried \
+                 again until the callback returned; look at the status, and log it or answer the request"
+            );
+            self.world.finding("status-ignored", Some(plugin), message);
         }
     }
 

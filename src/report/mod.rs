@@ -14,6 +14,7 @@ mod findings;
 mod github;
 mod junit;
 mod paint;
+mod portability;
 mod slice;
 mod terminal;
 

@@ -4,6 +4,7 @@ use super::backtrace::Backtraces;
 use super::details::{self, Drawing, accept, review_name};
 use super::findings::{self, Findings};
 use super::paint::{Paint, wrapped};
+use super::portability::{self, Portability};
 use super::slice::{logs, whole};
 use super::{count, duration, label, unseen};
 use crate::runner::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary};
@@ -44,6 +45,7 @@ pub struct Terminal<W> {
     /// New snapshots: the line that says where, and the command that accepts it.
     new: Vec<(String, Option<String>)>,
     findings: Findings,
+    portability: Portability,
     backtraces: Backtraces,
 }
 
@@ -52,7 +54,16 @@ impl<W: Write> Terminal<W> {
     pub fn new(out: W, options: Options) -> Self {
         let paint = Paint { color: options.color };
         let (failed, new) = (String::new(), Vec::new());
-        Self { out, options, paint, failed, new, findings: Findings::default(), backtraces: Backtraces::default() }
+        Self {
+            out,
+            options,
+            paint,
+            failed,
+            new,
+            findings: Findings::default(),
+            portability: Portability::default(),
+            backtraces: Backtraces::default(),
+        }
     }
 
     /// The writer.
@@ -82,8 +93,10 @@ impl<W: Write> Terminal<W> {
                     wrapped(&format!("finding {text}"), "    ", self.options.width.clamp(40, 120)).as_bytes(),
                 )?;
             }
+            self.out.write_all(portability::of(case, self.options.width.clamp(40, 120)).as_bytes())?;
         }
         self.findings.add(case);
+        self.portability.add(case);
         // A case that fails in words has to be mended first; its behaviour is not offered.
         if let (SnapshotResult::New { pending, .. }, true) = (&case.snapshot, case.failures.is_empty()) {
             self.new.push(match pending {
@@ -142,6 +155,7 @@ impl<W: Write> Terminal<W> {
         }
         if self.options.verbosity > Verbosity::Quiet {
             out += &self.findings.render(self.paint, self.options.width);
+            out += &self.portability.render(self.paint, self.options.width);
         }
         out += &self.summary(summary);
         self.out.write_all(out.as_bytes())?;

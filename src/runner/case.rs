@@ -10,6 +10,7 @@ use crate::expect::{self, Failure, Judged};
 use crate::host::env::{Clock, Entropy};
 use crate::host::limits::Limits;
 use crate::host::plugin::LoadedPlugin;
+use crate::host::portability::{self, Difference};
 use crate::host::profile::Profile;
 use crate::host::store::properties::Property;
 use crate::host::world::World;
@@ -74,6 +75,7 @@ pub(super) fn empty_result(job: &Job<'_>) -> CaseResult {
         refusal: None,
         snapshot: SnapshotResult::None,
         events: Arc::default(),
+        differences: Vec::new(),
         plugins: job.scenario.plugins.iter().map(|p| p.name.clone()).collect(),
         modules: Vec::new(),
         variant: String::new(),
@@ -148,7 +150,8 @@ fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &s
         break;
     }
     result.failures.append(&mut first.failures);
-    result.failures.extend(denied(&first.events, deny));
+    result.differences = portability::differences(&first.events, job.profile);
+    result.failures.extend(denied(&first.events, &result.differences, job.profile, deny));
     compare(job, mode, &first.events, result);
     result.status = match (first.started, result.failures.is_empty(), &result.snapshot) {
         (false, false, _) => CaseStatus::NotStarted,
@@ -221,7 +224,14 @@ pub(super) fn judge_start(job: &Job<'_>, failure: Failure, events: &[Event]) -> 
         failures.push(failure);
         return failures;
     }
-    let judged = Judged { events, range: 0..events.len(), exchange: None, stuck: false, plugins: &plugins };
+    let judged = Judged {
+        events,
+        range: 0..events.len(),
+        exchange: None,
+        stuck: false,
+        plugins: &plugins,
+        profile: job.profile,
+    };
     let load = job.case.all_expectations().filter_map(|expect| expect.load.as_ref());
     let load: Vec<Failure> = load.filter_map(|load| expect::judge_load(load, None)).collect();
     expects.into_iter().flat_map(|expect| expect::judge(expect, &judged)).chain(load).collect()
@@ -231,7 +241,8 @@ pub(super) fn judge_start(job: &Job<'_>, failure: Failure, events: &[Event]) -> 
 /// judged on a run in which nothing happened.
 pub(super) fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Failure>, CaseStatus) {
     let plugins = names(job.scenario);
-    let nothing = Judged { events: &[], range: 0..0, exchange: None, stuck: false, plugins: &plugins };
+    let nothing =
+        Judged { events: &[], range: 0..0, exchange: None, stuck: false, plugins: &plugins, profile: job.profile };
     let expects = job.case.expect.iter().chain(job.case.steps.iter().filter_map(|step| step.expect.as_ref()));
     let judge = |expect: &Expect| {
         let load = expect.all().filter_map(|e| e.load.as_ref());
@@ -248,8 +259,14 @@ pub(super) fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<F
     let mut failures = Vec::new();
     let trap_expected = job.case.expect.as_ref().is_some_and(Expect::expects_trap);
     for (step, run) in job.case.steps.iter().zip(steps) {
-        let judged =
-            Judged { events, range: run.range.clone(), exchange: run.exchange, stuck: run.stuck, plugins: &plugins };
+        let judged = Judged {
+            events,
+            range: run.range.clone(),
+            exchange: run.exchange,
+            stuck: run.stuck,
+            plugins: &plugins,
+            profile: job.profile,
+        };
         let expected_here = step.expect.as_ref().is_some_and(Expect::expects_trap);
         if !expected_here && !trap_expected {
             failures.extend(trap_failures(events, run.range.clone()));
@@ -269,6 +286,7 @@ pub(super) fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<F
             exchange: exchanges.last().copied(),
             stuck: steps.iter().any(|s| s.stuck),
             plugins: &plugins,
+            profile: job.profile,
         };
         failures.extend(expect::judge(expect, &judged));
     }
@@ -308,20 +326,22 @@ fn names(scenario: &Scenario) -> Vec<(PluginIndex, String)> {
 }
 
 /// Findings that the command line does not let pass.
-fn denied(events: &[Event], deny: &super::Deny) -> Vec<Failure> {
-    let findings = events.iter().enumerate().filter_map(|(at, event)| match event {
-        Event::Finding(finding) if deny.denies(finding.id) => Some((at, finding)),
+fn denied(events: &[Event], differences: &[Difference], profile: &Profile, deny: &super::Deny) -> Vec<Failure> {
+    let own = events.iter().enumerate().filter_map(|(at, event)| match event {
+        Event::Finding(finding) if deny.denies(finding.id) => Some((finding.id, finding.message.clone(), Some(at))),
         _ => None,
     });
-    findings
-        .map(|(at, finding)| Failure {
-            subject: format!("finding {}", finding.id),
-            title: finding.message.clone(),
+    let elsewhere = differences.iter().filter(|difference| deny.denies_elsewhere(difference.id()));
+    let elsewhere = elsewhere.map(|difference| (difference.id(), difference.message(profile.name), None));
+    own.chain(elsewhere)
+        .map(|(id, title, event)| Failure {
+            subject: format!("finding {id}"),
+            title,
             span: None,
             expected: None,
             actual: None,
-            hint: Some(format!("--deny {} makes this finding fail the case", finding.id)),
-            event: Some(at),
+            hint: Some(format!("--deny {id} makes this finding fail the case")),
+            event,
         })
         .collect()
 }

@@ -51,13 +51,18 @@ pub struct RunOptions {
 /// Findings that fail a case.
 #[derive(Debug, Clone, Default)]
 pub struct Deny {
-    /// Ids; `all` stands for every one.
+    /// Ids; `all` stands for every finding about the plugin, `portability` for every one about other hosts.
     pub ids: Vec<String>,
 }
 
 impl Deny {
     fn denies(&self, id: &str) -> bool {
         self.ids.iter().any(|denied| denied == id || denied == "all")
+    }
+
+    /// The same for a finding about other hosts: nobody means those who asks for clean plugins.
+    fn denies_elsewhere(&self, id: &str) -> bool {
+        self.ids.iter().any(|denied| denied == id || denied == "portability")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Source;
 use crate::expect::Failure;
+use crate::host::portability::Difference;
 use crate::trace::Event;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -33,6 +34,8 @@ pub struct CaseResult {
     pub snapshot: SnapshotResult,
     /// The whole trace of the run that is reported (of the variant that failed, if one did).
     pub events: Arc<Vec<Event>>,
+    /// What goes differently on other hosts than the one that ran.
+    pub differences: Vec<Difference>,
     /// The plugins' names, by index.
     pub plugins: Vec<String>,
     /// The plugins' binaries, by index, for symbols.

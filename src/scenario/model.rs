@@ -455,6 +455,8 @@ pub struct Expect {
     pub crash: Option<Spanned<String>>,
     /// Findings that must be there, by id.
     pub findings: Vec<Spanned<String>>,
+    /// Findings that must not be there.
+    pub no_findings: Vec<Spanned<String>>,
     /// Whether the request is meant to stay paused for ever.
     pub stuck: Option<Spanned<bool>>,
     /// The host is meant to refuse a plugin, with this text among its reasons.

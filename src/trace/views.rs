@@ -5,7 +5,7 @@ mod outside;
 pub use outside::{NOT_SEEN, Observable, outside_view};
 
 use super::{Effect, Event, HostcallRecord, HttpCall, Peer, Trap};
-use crate::abi::{Callback, ExchangeId, LogLevel, PluginIndex};
+use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex};
 use crate::message::{Headers, Part};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -186,4 +186,30 @@ pub fn activity(events: &[Event], exchange: ExchangeId, plugin: PluginIndex, cal
         }
     }
     activity
+}
+
+/// The plugins of contexts whose `on_done` returned false, and that were neither told to be done nor deleted.
+pub fn undeleted(events: &[Event]) -> Vec<PluginIndex> {
+    let mut held: Vec<(PluginIndex, ContextId, Option<ExchangeId>)> = Vec::new();
+    for event in events {
+        match event {
+            Event::CallbackLeft(left)
+                if left.callback == super::Entry::Callback(Callback::OnDone) && left.result == Some(0) =>
+            {
+                held.push((left.plugin, left.context, left.exchange));
+            }
+            Event::CallbackEntered(entered) if entered.callback == super::Entry::Callback(Callback::OnDelete) => {
+                held.retain(|(plugin, context, _)| (*plugin, *context) != (entered.plugin, entered.context));
+            }
+            Event::Hostcall(record) if record.effects.contains(&Effect::Done) => {
+                held.retain(|(plugin, ..)| *plugin != record.plugin);
+            }
+            // Hosts that do not wait for streams have nothing more to say, with an on_delete or without.
+            Event::ExchangeClosed(closed) => held.retain(|(_, _, exchange)| *exchange != Some(*closed)),
+            _ => {}
+        }
+    }
+    let mut plugins: Vec<PluginIndex> = held.into_iter().map(|(plugin, ..)| plugin).collect();
+    plugins.dedup();
+    plugins
 }

@@ -2,7 +2,7 @@
 
 use super::trace::{EXCHANGE, Trace, pairs};
 use super::{failure, holds, judged};
-use crate::abi::{CallId, Callback, ExchangeId, LogLevel, MetricId, MetricType};
+use crate::abi::{CallId, Callback, ExchangeId, LogLevel, MetricId, MetricType, Status};
 use crate::trace::{Effect, Event, Finding, HttpCall};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -137,6 +137,19 @@ fn findings_are_there_by_id() {
         (failed.actual.as_deref(), failed.hint.as_deref()),
         (Some("content-length-stale"), Some("did you mean `content-length-stale`?"))
     );
+}
+
+#[test]
+fn findings_about_other_hosts_can_be_expected_too() {
+    let headers = Callback::OnRequestHeaders;
+    let trace = Trace::new().entered(headers).refused("proxy_get_shared_data", Status::NotFound).left(0, headers, 0);
+    holds("findings: [ shared-data ]\nno_findings: [ shared-queue, content-length-stale ]", &trace);
+    let failed = failure("no_findings: [ shared-data ]", &trace);
+    assert_eq!(failed.title, "there is the finding `shared-data`");
+    assert!(failed.hint.is_some_and(|hint| hint.starts_with("keep state in the VM")));
+    let unknown = failure("no_findings: [ shared-dato ]", &trace);
+    assert_eq!(unknown.title, "no finding is called `shared-dato`");
+    assert_eq!(unknown.hint.as_deref(), Some("did you mean `shared-data`?"));
 }
 
 #[test]

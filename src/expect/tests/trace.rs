@@ -3,6 +3,7 @@
 use crate::abi::pairs::Pair;
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status};
 use crate::expect::Judged;
+use crate::host::profile::ENVOY;
 use crate::message::{Headers, Part};
 use crate::trace::{
     CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, Peer, Trap,
@@ -52,7 +53,14 @@ impl Trace {
 
     pub fn judged(&self) -> Judged<'_> {
         let range = self.from..self.events.len();
-        Judged { events: &self.events, range, exchange: self.exchange, stuck: self.stuck, plugins: &self.plugins }
+        Judged {
+            events: &self.events,
+            range,
+            exchange: self.exchange,
+            stuck: self.stuck,
+            plugins: &self.plugins,
+            profile: &ENVOY,
+        }
     }
 
     pub fn event(mut self, event: Event) -> Self {

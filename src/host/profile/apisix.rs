@@ -9,6 +9,7 @@ pub const APISIX: Profile = Profile {
     name: "apisix",
     about: "Apache APISIX 3.11 (wasm-nginx-module, Wasmtime)",
     documented: &super::documented::APISIX,
+    quirks: super::quirks::APISIX,
 
     // 4: one flat set of functions.
     links_by_version: false,

@@ -9,6 +9,7 @@ pub const ENVOY: Profile = Profile {
     name: "envoy",
     about: "Envoy 1.40 (V8 runtime), and with it Istio and other Envoy-based hosts",
     documented: &super::documented::ENVOY,
+    quirks: super::quirks::ENVOY,
 
     links_by_version: true,
     requires_marker: true,

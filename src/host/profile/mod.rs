@@ -6,12 +6,14 @@
 mod apisix;
 mod documented;
 mod envoy;
+mod quirks;
 mod spec;
 mod wasi;
 
 pub use apisix::APISIX;
 pub use documented::{Documented, Support};
 pub use envoy::ENVOY;
+pub use quirks::Quirk;
 pub use spec::SPEC;
 pub use wasi::WasiRules;
 
@@ -27,6 +29,8 @@ pub struct Profile {
     pub about: &'static str,
     /// What the references say that the host can answer.
     pub documented: &'static Documented,
+    /// Where it does otherwise than most, in words for people.
+    pub quirks: &'static [Quirk],
 
     /// Hostcalls of another version of the ABI than the module's are not linked (abi.md 1.2).
     pub links_by_version: bool,
@@ -227,6 +231,16 @@ impl Profile {
         match self.deviation(hostcall)? {
             Deviation::Answers(status) => Some(*status),
             Deviation::Undefined | Deviation::Signature(_) => None,
+        }
+    }
+
+    /// How far a hostcall is supported, for a module that imports it as the ABI has it.
+    pub fn support(&self, hostcall: &str) -> Support {
+        match self.deviation(hostcall) {
+            Some(Deviation::Undefined | Deviation::Signature(_)) => Support::Undefined,
+            Some(Deviation::Answers(Status::Ok)) => Support::Dummy,
+            Some(Deviation::Answers(_)) => Support::Unimplemented,
+            None => Support::Works,
         }
     }
 }

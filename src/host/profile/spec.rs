@@ -11,6 +11,7 @@ pub const SPEC: Profile = Profile {
     name: "spec",
     about: "the specification 0.2.1, read strictly",
     documented: &super::documented::SPEC,
+    quirks: super::quirks::SPEC,
 
     // "Functions exposed by the host" are listed by version.
     links_by_version: true,

@@ -44,6 +44,7 @@ pub fn passed(name: &str) -> CaseResult {
         failures: Vec::new(),
         snapshot: SnapshotResult::Matched,
         events: Arc::default(),
+        differences: Vec::new(),
         plugins: vec!["hello".to_owned()],
         modules: Vec::new(),
         variant: String::new(),

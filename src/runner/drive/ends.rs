@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::scenario::{Abort, Reply};
+use crate::trace::views;
 
 impl Driver<'_> {
     /// The scripted origin gets a piece of a request, and answers when it has all of it.
@@ -120,8 +121,26 @@ impl Driver<'_> {
         self.schedule(now.saturating_add(delay), Due::Answer(call, result));
     }
 
+    /// Contexts that held up their end and never came to it.
+    fn note_undeleted(&mut self) {
+        for plugin in views::undeleted(self.host.world().recorder.events()) {
+            self.host.world_mut().finding(
+                "context-not-deleted",
+                Some(plugin),
+                "on_done returned false, and proxy_done was never called: the context stays for ever, and a host that \
+                 replaces a configuration keeps the old one; call proxy_done when the work is finished, or return true",
+            );
+        }
+        let end = self.events();
+        if let Some(run) = self.steps.last_mut() {
+            // So that it can be expected.
+            run.range.end = end;
+        }
+    }
+
     /// What is left over at the end of the case.
     pub(super) fn finish(&mut self) {
+        self.note_undeleted();
         let kind = |traffic: Traffic<'_>| match traffic {
             Traffic::Request(_) => verdict::Stream::Http,
             Traffic::Connect(_) => verdict::Stream::Tcp,

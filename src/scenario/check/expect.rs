@@ -42,7 +42,8 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
     });
     let trap = fields.get("trap").map(|node| trap(cx, node));
     let crash = fields.get("crash").map(|node| id(cx, node, "a crash", "pause-without-call"));
-    let findings = fields.get("findings").map(|node| findings(cx, node));
+    let found = fields.get("findings").map(|node| findings(cx, node, "`findings`"));
+    let no_findings = fields.get("no_findings").map(|node| findings(cx, node, "`no_findings`"));
     let stuck = fields.get("stuck").map(|node| {
         let value = cx.flag(node, "`stuck`")?;
         Some(Spanned { value, span: node.span.clone() })
@@ -61,7 +62,8 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
         callouts: wanted(callouts)?,
         trap: wanted(trap)?.flatten(),
         crash: wanted(crash)?,
-        findings: wanted(findings)?.unwrap_or_default(),
+        findings: wanted(found)?.unwrap_or_default(),
+        no_findings: wanted(no_findings)?.unwrap_or_default(),
         stuck: wanted(stuck)?,
         load: wanted(load)?,
         on: wanted(on)?.unwrap_or_default(),
@@ -336,8 +338,8 @@ fn trap(cx: &mut Cx, node: &Node) -> Option<Option<TrapExpect>> {
     Some(Some(TrapExpect { span: node.span.clone(), callback: wanted(callback)?, message: wanted(message)? }))
 }
 
-fn findings(cx: &mut Cx, node: &Node) -> Option<Vec<Spanned<String>>> {
-    let items = cx.items(node, "`findings`")?;
+fn findings(cx: &mut Cx, node: &Node, name: &str) -> Option<Vec<Spanned<String>>> {
+    let items = cx.items(node, name)?;
     let mut found = Vec::with_capacity(items.len());
     for item in items {
         found.extend(id(cx, item, "a finding", "content-length-stale"));

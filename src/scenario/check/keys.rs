@@ -171,6 +171,7 @@ pub(super) static EXPECT: Place = Place {
         "trap",
         "crash",
         "findings",
+        "no_findings",
         "stuck",
         "load",
         "on",

@@ -309,6 +309,8 @@ fn expectations() {
     expect("crash: Pause", "`Pause` is not the id of a crash", "pause-without-call");
     expect("crash: [a]", "expected text, found a list", "");
     expect("crush: a-b", "unknown key `crush`", "did you mean `crash`?");
+    expect("no_findings: [ x_y ]", "not the id of a finding", "content-length-stale");
+    expect("no_findings: x", "expected a list, found text", "");
     expect("stuck: maybe", "can't be `maybe`", "");
     expect("load: true", "`load` takes a matcher", "{ contains: proxy_get_log_level }");
     expect("load: null", "can't be absent", "");

@@ -1,0 +1,26 @@
+;; A plugin with bad habits: `main` logs, there is no on_configure, and a request for /ignored changes a buffer that does not
+;; exist without looking at the status; for /logged it looks.
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) ":path")
+  (data (i32.const 32) "it failed")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "_initialize")
+    (drop (call $log (i32.const 3) (i32.const 16) (i32.const 5))))
+  (func (export "main") (param i32 i32) (result i32)
+    (drop (call $log (i32.const 3) (i32.const 16) (i32.const 5)))
+    (i32.const 0))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (local $status i32)
+    (drop (call $get (i32.const 0) (i32.const 16) (i32.const 5) (i32.const 0) (i32.const 4)))
+    ;; "/ignored" has 8 bytes, "/logged" 7.
+    (if (i32.lt_u (i32.load (i32.const 4)) (i32.const 7)) (then (return (i32.const 0))))
+    (local.set $status (call $set (i32.const 99) (i32.const 0) (i32.const 0) (i32.const 16) (i32.const 5)))
+    (if (i32.and (i32.ne (local.get $status) (i32.const 0)) (i32.eq (i32.load (i32.const 4)) (i32.const 7)))
+      (then (drop (call $log (i32.const 3) (i32.const 32) (i32.const 9)))))
+    (i32.const 0)))
