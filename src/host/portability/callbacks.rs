@@ -2,12 +2,12 @@
 
 use super::Walk;
 use crate::abi::{Callback, PluginIndex};
-use crate::host::profile;
+use crate::host::{profile, reply};
 use crate::trace::{CallAnswer, CallbackEntered, Entry};
 
 /// `:status` and length of the bodies that a host makes out of failed calls.
-const FAILURES: [(u32, &str); 3] =
-    [(503, crate::host::reply::REFUSED), (504, crate::host::reply::TIMED_OUT), (503, crate::host::reply::RESET)];
+const FAILURES: [(u32, &str); 4] =
+    [(503, reply::REFUSED_TEXT), (504, reply::TIMED_OUT_TEXT), (503, reply::RESET_TEXT), (502, reply::GARBAGE_TEXT)];
 
 impl Walk {
     pub(super) fn entered(&mut self, entered: &CallbackEntered) {

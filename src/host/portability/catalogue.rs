@@ -65,6 +65,9 @@ kinds! {
         "local-response-in-log":
             "a local response from `on_log`: Envoy 1.40 crashes",
             "answer before the stream ends";
+        "local-response-on-tcp":
+            "a local response on a TCP stream: Envoy 1.40 says OK and does nothing",
+            "close the stream with proxy_close_stream, or write into the upstream's data";
         "continue-not-paused":
             "`continue_stream` of a stream that was running: Envoy 1.40 sends it twice, or crashes",
             "continue only what has returned Pause";
@@ -83,6 +86,9 @@ kinds! {
         "unknown-action":
             "a callback returned something else than 0 or 1",
             "return 0 (Continue) or 1 (Pause); hosts make different things of the rest";
+        "higress-abi":
+            "the module declares Higress's own version of the ABI: Envoy 1.40 refuses it, APISIX takes it for its newest; pwtest runs it as 0.2.1",
+            "build without the tag `proxy_wasm_version_0_2_100` for other hosts";
         "endless-queue":
             "plugins keep telling each other of messages without end",
             "take the message out of the queue, and don't put one in for each";
