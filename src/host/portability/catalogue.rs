@@ -89,6 +89,12 @@ kinds! {
         "higress-abi":
             "the module declares Higress's own version of the ABI: Envoy 1.40 refuses it, APISIX takes it for its newest; pwtest runs it as 0.2.1",
             "build without the tag `proxy_wasm_version_0_2_100` for other hosts";
+        "grpc-send-after-end":
+            "a message was sent on a gRPC stream after its end: Envoy says ok and drops it",
+            "send before you close, and not after proxy_on_grpc_close";
+        "grpc-service-name-crash":
+            "the name of a gRPC service parses as a message without a target: Envoy 1.40 aborts",
+            "call the cluster by another name, or pass a serialised GrpcService";
         "endless-queue":
             "plugins keep telling each other of messages without end",
             "take the message out of the queue, and don't put one in for each";
