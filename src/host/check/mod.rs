@@ -1,7 +1,7 @@
 //! Whether hosts load a module, and what will not work there, without running it: the judgement behind `pwtest check`.
 //!
-//! The reasons for refusing come from [`inspect`](super::inspect) with the rules of each profile, so what is said here
-//! is what `pwtest run` does. What a module that loads should know of a host is [`advice`], read from the
+//! The reasons for refusing come from [`inspect`] with the rules of each profile, so what is said here
+//! is what `pwtest run` does. What a module that loads should know of a host is `advice`, read from the
 //! fields of the profile. Function bodies are validated, not compiled.
 
 mod advice;

@@ -1,6 +1,6 @@
 //! The real Envoy as a host: `--host envoy@PATH`.
 //!
-//! Each case is run in memory first ([`cast`]), which says what it needs. Then a process is started for as many cases
+//! Each case is run in memory first ([`mod@cast`]), which says what it needs. Then a process is started for as many cases
 //! as can share one, each with listeners and VMs of its own ([`config`], [`process`]), and the cases are played one after
 //! the other, with scripted sockets at every end ([`play`]). What came out is turned into a trace ([`tracer`]) and
 //! judged like any other; what nobody outside can see is taken out before and listed ([`unseen`]).
