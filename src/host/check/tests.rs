@@ -47,3 +47,52 @@ fn more_memory_than_a_host_gives() {
     assert!(!envoy.loads());
     assert_eq!(envoy.problems.first().map(|p| p.id), Some("memory-too-large"));
 }
+
+/// What is said of a module about APISIX, by id, with the names.
+fn on_apisix(extra: &str) -> Vec<(&'static str, Level, String)> {
+    let checked = checked(&wasm(&GOOD.replacen("(module", &format!("(module {extra}"), 1)));
+    let apisix = checked.hosts.into_iter().find(|verdict| verdict.host == "apisix").expect("a host");
+    apisix.problems.into_iter().map(|p| (p.id, p.level, p.names.join(" "))).collect()
+}
+
+#[test]
+fn stubs_and_dummies_are_named() {
+    // apisix.md 4
+    let found = on_apisix(
+        r#"(import "env" "proxy_set_buffer_bytes" (func (param i32 i32 i32 i32 i32) (result i32)))
+           (import "env" "proxy_close_stream" (func (param i32) (result i32)))
+           (import "env" "proxy_log" (func (param i32 i32 i32) (result i32)))"#,
+    );
+    let expected = [
+        ("hostcall-unimplemented", Level::Warning, "proxy_set_buffer_bytes".to_owned()),
+        ("hostcall-without-effect", Level::Warning, "proxy_close_stream".to_owned()),
+    ];
+    assert_eq!(found, expected);
+    // What SDKs bring along, and what the host does by itself, is nothing to speak of.
+    let sdk = r#"(import "env" "proxy_set_effective_context" (func (param i32) (result i32)))"#;
+    assert_eq!(on_apisix(sdk), []);
+}
+
+#[test]
+fn what_apisix_never_calls_is_named() {
+    // apisix.md 0, facts 1 and 9, and 2.1
+    let found = on_apisix(
+        r#"(func (export "proxy_on_tick") (param i32)) (func (export "main") (param i32 i32) (result i32) i32.const 0)
+           (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) i32.const 0) (func (export "_initialize"))"#,
+    );
+    let expected = [
+        ("main-function", Level::Warning, "main".to_owned()),
+        ("body-callback-not-enabled", Level::Warning, "proxy_on_request_body".to_owned()),
+        ("callback-not-called", Level::Note, "proxy_on_tick".to_owned()),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_module_without_configure_never_works_on_apisix() {
+    // apisix.md 2.2
+    let without = GOOD.replace("proxy_on_configure", "something_else");
+    let found = checked(&wasm(&without));
+    let loads: Vec<_> = found.hosts.iter().map(|verdict| (verdict.host, verdict.loads())).collect();
+    assert_eq!(loads, [("spec", true), ("envoy", true), ("apisix", false)]);
+}

@@ -15,6 +15,8 @@ pub struct Documented {
     pub dummies: &'static [&'static str],
     /// The errnos of WASI functions, where the host does not leave them to a whole WASI.
     pub errnos: &'static [(&'static str, &'static [u16])],
+    /// Callbacks that it calls only when the plugin has set a property, and which (apisix.md 0, fact 9).
+    pub body_properties: &'static [(Callback, &'static str)],
     /// The callbacks that it calls.
     pub callbacks: &'static [Callback],
 }
@@ -115,6 +117,7 @@ pub(super) const SPEC: Documented = Documented {
     },
     dummies: &[],
     errnos: &[],
+    body_properties: &[],
     callbacks: SPECIFIED,
 };
 
@@ -218,6 +221,7 @@ pub(super) const ENVOY: Documented = Documented {
         sched_yield: 0;
         poll_oneoff: 0 21;
     },
+    body_properties: &[],
     callbacks: CALLED_BY_ENVOY,
 };
 
@@ -278,6 +282,10 @@ pub(super) const APISIX: Documented = Documented {
         "proxy_get_metric",
     ],
     errnos: &[],
+    body_properties: &[
+        (Callback::OnRequestBody, "wasm_process_req_body"),
+        (Callback::OnResponseBody, "wasm_process_resp_body"),
+    ],
     // apisix.md 0, fact 1.
     callbacks: &[
         Callback::OnContextCreate,
