@@ -14,6 +14,9 @@ const ONE: &str = "plugin: FIXTURES/rust/header.wasm\ncases:\n  - name: one\n   
 const HEAD: &str = "#!/bin/sh\ncase \"$1\" in --version) echo 'envoy  version: 0/1.40.0/Clean/RELEASE/None'; exit 0;; esac\n\
                     echo $$ >>\"$PWTEST_PIDS\"\n";
 
+/// A trial on the real binary.
+type OnEnvoy = fn(&Path) -> Result<(), Failed>;
+
 /// All trials.
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -23,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("envoy: one that hangs is ended with pwtest, killed", || goes_with_pwtest("-KILL")),
     ];
     if let Some(path) = std::env::var_os("PWTEST_TEST_ENVOY").map(PathBuf::from) {
-        let real: [(&str, fn(&Path) -> Result<(), Failed>); 5] = [
+        let real: [(&str, OnEnvoy); 5] = [
             ("envoy: the conformance suite", conformance),
             ("envoy: plugins look alike from outside", plugins_alike),
             ("envoy: a plugin that hangs the worker", hangs),
