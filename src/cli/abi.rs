@@ -16,8 +16,7 @@ pub fn run() -> anyhow::Result<u8> {
                 [] => row.modules.join(", "),
                 versions => versions.iter().map(AbiVersion::to_string).collect::<Vec<_>>().join(" "),
             };
-            let note = if row.unimplemented { "  (answered with unimplemented)" } else { "" };
-            writeln!(out, "    {:<40} {versions}{note}", format!("{}{}", row.name, signature(row)))?;
+            writeln!(out, "    {:<40} {versions}", format!("{}{}", row.name, signature(row)))?;
             if !row.versions.is_empty() {
                 for (hosts, answers) in by_host(|profile| answers(profile, row.name)) {
                     writeln!(out, "      {hosts}: {answers}")?;

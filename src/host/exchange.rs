@@ -10,6 +10,7 @@ use super::profile::Profile;
 use crate::abi::{ContextId, ExchangeId, PeerType, PluginIndex, VmIndex};
 use crate::message::{Direction, Headers};
 use bytes::{Bytes, BytesMut};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An exchange under way.
 #[derive(Debug)]
@@ -48,6 +49,10 @@ pub struct Exchange {
     pub trace_start: usize,
     /// Properties that plugins set, in order.
     pub properties: Vec<(Bytes, Bytes)>,
+    /// Those of them that were declared read-only.
+    pub readonly_properties: BTreeSet<Bytes>,
+    /// What plugins have put into Envoy's filter state, by path.
+    pub filter_state: BTreeMap<&'static str, Bytes>,
     /// Where it stands on hosts whose plugins run one after the other.
     pub phases: phases::Phases,
     /// Filters whose contexts such a host has made, in that order.
@@ -180,6 +185,8 @@ impl Exchange {
             details: Bytes::new(),
             trace_start: 0,
             properties: Vec::new(),
+            readonly_properties: BTreeSet::new(),
+            filter_state: BTreeMap::new(),
             phases: phases::Phases::default(),
             created: Vec::new(),
         }

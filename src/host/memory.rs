@@ -3,6 +3,7 @@
 //! Addresses are u32 and sums are taken in 64 bits, so nothing wraps. A host slice is never kept across a call
 //! of the allocator, which may grow the memory.
 
+use super::hostcalls::row::Outcome;
 use super::state::{RestrictedPhase, VmState};
 use crate::abi::Status;
 use crate::trace::{Effect, Event, HostcallRecord, HostcallResult, Recorder, Value};
@@ -201,6 +202,46 @@ pub fn write_bytes(
             && write(caller, pointer_out, &pointer_bytes)
             && write(caller, size_out, &size),
     ))
+}
+
+/// Writes what a function came to. A pointer 0 says that nobody wants to know, and a failure writes pointer 0 and size
+/// 0 (Envoy 1.40: the pointer first).
+pub fn write_outcome(
+    caller: &mut Caller<'_, VmState>,
+    outcome: Outcome,
+    pointer_out: i32,
+    size_out: i32,
+) -> wasmtime::Result<Written> {
+    let Outcome(result) = outcome;
+    let results = result.as_ref().ok().and_then(Option::as_ref);
+    let size = results.map_or(0, |bytes| bytes.len() as u32);
+    let mut pointer = 0;
+    // Envoy 1.40 asks for memory even for no bytes, but not where nobody wants them.
+    if let Some(bytes) = results.filter(|_| pointer_out != 0) {
+        charge_bytes(caller, bytes.len())?;
+        let memory = allocate(caller, size)?;
+        if memory.is_err() && size > 0 && caller.data().world.profile.foreign_results_need_memory {
+            caller.data_mut().world.crash_after(
+                "foreign-result-without-memory",
+                "the allocator gave no memory for the result of a foreign function: Envoy writes to address 0 and dies",
+            );
+        }
+        pointer = match memory {
+            Ok(pointer) => pointer,
+            Err(_) if size == 0 => 0,
+            Err(status) => return Ok(Err(status)),
+        };
+        if !write(caller, pointer as i32, bytes) {
+            return Ok(Err(Status::InvalidMemoryAccess));
+        }
+    }
+    let wanted = [(pointer_out, pointer), (size_out, size)];
+    for (out, word) in wanted {
+        if out != 0 && !write(caller, out, &word.to_le_bytes()) {
+            return Ok(Err(Status::InvalidMemoryAccess));
+        }
+    }
+    Ok(result.map(drop))
 }
 
 /// Asks the guest for memory. This is guest execution inside a hostcall: it may trap, and the memory may grow.

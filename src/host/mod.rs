@@ -24,6 +24,7 @@ mod phases;
 pub mod plugin;
 pub mod portability;
 pub mod profile;
+mod protobuf;
 mod reply;
 mod resume;
 pub mod state;

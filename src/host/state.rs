@@ -19,6 +19,14 @@ pub struct Context {
     pub plugin: PluginIndex,
     /// The stream that it belongs to; none for a root.
     pub stream: Option<StreamRef>,
+    /// Properties that were declared in it, and whether they are read-only.
+    pub declared: BTreeMap<Bytes, bool>,
+}
+
+impl Context {
+    fn new(id: ContextId, root: Option<ContextId>, plugin: PluginIndex, stream: Option<StreamRef>) -> Self {
+        Self { root: root.unwrap_or(id), plugin, stream, declared: BTreeMap::new() }
+    }
 }
 
 /// The place of a stream context: which exchange, and which filter in its chain.
@@ -159,7 +167,7 @@ impl VmState {
             None => self.free.pop_front(),
         };
         let Some(id) = free else { return self.new_context(root, plugin, stream) };
-        self.contexts.insert(id, Context { root: root.unwrap_or(id), plugin, stream });
+        self.contexts.insert(id, Context::new(id, root, plugin, stream));
         id
     }
 
@@ -183,7 +191,7 @@ impl VmState {
     ) -> ContextId {
         self.last_context += 1;
         let id = ContextId(self.last_context);
-        self.contexts.insert(id, Context { root: root.unwrap_or(id), plugin, stream });
+        self.contexts.insert(id, Context::new(id, root, plugin, stream));
         id
     }
 }

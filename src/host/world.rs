@@ -6,7 +6,7 @@ use super::exchange::Exchange;
 use super::grpc::{GrpcCalls, Readable};
 use super::profile::{self, Profile};
 use super::store::{metrics::Metrics, properties::Property, queues::Queues, shared_data::SharedData};
-use crate::abi::{CallId, ContextId, ExchangeId, LogLevel, PluginIndex, QueueId, VmIndex};
+use crate::abi::{CallId, ContextId, ExchangeId, LogLevel, PluginIndex, QueueId, Status, VmIndex};
 use crate::message::{Direction, Headers, Part};
 use crate::trace::{Event, Finding, GrpcCall, HttpCall, LocalResponse, Recorder, Recording};
 use bytes::Bytes;
@@ -52,6 +52,8 @@ pub struct World {
     pub posted: VecDeque<Posted>,
     /// What the driver has to carry out.
     pub outputs: VecDeque<Output>,
+    /// Foreign functions that the driver gave, by name.
+    pub foreign: BTreeMap<Bytes, Result<Bytes, Status>>,
     /// The answer that the running `proxy_on_http_call_response` can read.
     pub answer: Option<Answer>,
     /// Upstreams that do not exist, one entry for each call that is to be refused.
@@ -212,6 +214,7 @@ impl World {
             deferred: VecDeque::new(),
             posted: VecDeque::new(),
             outputs: VecDeque::new(),
+            foreign: BTreeMap::new(),
             answer: None,
             unknown_upstreams: Vec::new(),
             properties: BTreeMap::new(),

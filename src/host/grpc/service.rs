@@ -3,6 +3,8 @@
 //! Envoy tries the message first, and it takes any bytes that parse: many short names do, for unknown fields are
 //! no mistake in protobuf. Then no target is set, and Envoy 1.40 aborts (seen with "", "email" and "auth-grpc").
 
+use crate::host::protobuf::{self, Field};
+
 /// What a service's name turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Service {
@@ -18,21 +20,20 @@ pub enum Service {
 const TARGETS: [u64; 2] = [1, 2];
 /// Fields of `GrpcService` that hold messages: the targets, `timeout`, `initial_metadata`, `retry_policy`.
 const MESSAGES: [u64; 5] = [1, 2, 3, 5, 6];
-/// Groups in groups; protobuf's own bound.
-const DEEPEST: usize = 100;
 
 /// Reads a name as Envoy does.
 pub fn read_service(name: &[u8]) -> Service {
-    let Some(fields) = fields(name) else { return Service::Cluster(name.to_vec()) };
+    let Some(fields) = protobuf::fields(name) else { return Service::Cluster(name.to_vec()) };
     let mut target = None;
     for (number, value) in fields {
+        let Field::Bytes(value) = value else { continue };
         if !MESSAGES.contains(&number) {
             continue;
         }
-        let Some(inner) = self::fields(value) else { return Service::Cluster(name.to_vec()) };
+        let Some(inner) = protobuf::fields(value) else { return Service::Cluster(name.to_vec()) };
         if TARGETS.contains(&number) {
             // `EnvoyGrpc.cluster_name`, `GoogleGrpc.target_uri`.
-            let text = inner.iter().rev().find(|(number, _)| *number == 1).map_or(&[][..], |(_, value)| value);
+            let text = protobuf::bytes(&inner, 1);
             if std::str::from_utf8(text).is_err() {
                 return Service::Cluster(name.to_vec());
             }
@@ -40,54 +41,6 @@ pub fn read_service(name: &[u8]) -> Service {
         }
     }
     target.map_or(Service::Unset, Service::Message)
-}
-
-/// The length-delimited fields of a message; `None` for bytes that are none.
-fn fields(bytes: &[u8]) -> Option<Vec<(u64, &[u8])>> {
-    let mut rest = bytes;
-    let mut found = Vec::new();
-    let mut groups = Vec::new();
-    while !rest.is_empty() {
-        let tag = varint(&mut rest)?;
-        let number = (tag >> 3).checked_sub(1)? + 1;
-        // A tag has 32 bits.
-        u32::try_from(tag).ok()?;
-        match tag & 7 {
-            0 => drop(varint(&mut rest)?),
-            1 => drop(take(&mut rest, 8)?),
-            2 => {
-                let length = varint(&mut rest)?;
-                let value = take(&mut rest, usize::try_from(length).ok()?)?;
-                if groups.is_empty() {
-                    found.push((number, value));
-                }
-            }
-            3 if groups.len() < DEEPEST => groups.push(number),
-            4 if groups.pop() == Some(number) => {}
-            5 => drop(take(&mut rest, 4)?),
-            _ => return None,
-        }
-    }
-    groups.is_empty().then_some(found)
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for at in 0..10 {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 0x7f).checked_shl(7 * at).unwrap_or(0);
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (value, after) = rest.split_at_checked(length)?;
-    *rest = after;
-    Some(value)
 }
 
 #[cfg(test)]

@@ -59,12 +59,23 @@ fn set(cx: &mut Cx, path: &[u8], value: &[u8]) -> Result<(), Status> {
         return variables::set(cx, path, value);
     }
     let stream = cx.state.acting_stream().ok_or(Status::NotFound)?;
+    let root = cx.state.acting_root().and_then(|root| cx.state.contexts.get(&root));
+    let readonly = root.and_then(|root| root.declared.get(path)).copied().unwrap_or(false);
     let exchange = cx.state.world.exchanges.get_mut(&stream.exchange).ok_or(Status::NotFound)?;
     *cx.work += exchange.properties.len() * WORK_PER_ENTRY;
+    // Envoy 1.40: a read-only one can be set once.
+    if exchange.readonly_properties.contains(path) {
+        return Err(Status::BadArgument);
+    }
     let (key, value) = (Bytes::copy_from_slice(path), Bytes::copy_from_slice(value));
     match exchange.properties.iter_mut().find(|(k, _)| *k == key) {
         Some(entry) => entry.1 = value.clone(),
-        None => exchange.properties.push((key, value.clone())),
+        None => {
+            if readonly {
+                exchange.readonly_properties.insert(key.clone());
+            }
+            exchange.properties.push((key, value.clone()));
+        }
     }
     cx.effect(|| Effect::PropertySet { path: property_path::dotted(path), value });
     Ok(())
@@ -167,7 +178,13 @@ fn of_stream(cx: &Cx, path: &[u8]) -> Result<Property, Status> {
         // Envoy 1.40: the dynamic metadata, a message without a field.
         b"metadata" if rest.is_empty() => Some(Property::Bytes(Bytes::new())),
         b"filter_state" => match rest.as_slice() {
-            [name] => name.strip_prefix(b"wasm.").and_then(|name| set_by_plugin(exchange, name)),
+            [name] => match name.strip_prefix(b"wasm.") {
+                Some(name) => set_by_plugin(exchange, name),
+                None => std::str::from_utf8(name)
+                    .ok()
+                    .and_then(|name| exchange.filter_state.get(name))
+                    .map(|value| Property::Bytes(value.clone())),
+            },
             _ => None,
         },
         // Envoy 1.40: only paths of one segment can be read back, whatever was set.

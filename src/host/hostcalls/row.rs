@@ -7,7 +7,8 @@
 //!
 //! Kinds of argument: `word` is one i32, `long` one i64, `slice` a pointer and a length, `pairs` a slice that
 //! holds a header map. Kinds of result: `word` and `long` are pointers to 4 and 8 bytes, `bytes` is a pointer to
-//! a pointer and a pointer to a size, filled through the guest's allocator. A `token` is a word that the host sets to
+//! a pointer and a pointer to a size, filled through the guest's allocator, and an `outcome` is such
+//! bytes or a failure, where a pointer 0 says that nobody wants to know. A `token` is a word that the host sets to
 //! 0 before it acts, so that nothing is done where its pointer is bad (Envoy 1.40: calls).
 //!
 //! The order of checks is that of the C++ host (abi.md 3.1): enums, then slices, then the operation, then the
@@ -115,8 +116,6 @@ pub struct Row {
     pub returns: Returns,
     /// Whether it may be called from start functions, on hosts that check it.
     pub at_start: bool,
-    /// Whether pwtest answers it with UNIMPLEMENTED for now.
-    pub unimplemented: bool,
     /// Defines it in a linker.
     pub link: Link,
 }
@@ -271,6 +270,16 @@ impl Out for u64 {
         Value::U64(*self)
     }
 }
+/// What a function that a hostcall calls came to: bytes, for which it asked the guest's memory; none; or a failure,
+/// which writes its out pointers nevertheless.
+pub struct Outcome(pub Result<Option<Bytes>, Status>);
+
+impl Out for Outcome {
+    fn value(&self) -> Value {
+        Value::Bytes(self.0.clone().ok().flatten().unwrap_or_default())
+    }
+}
+
 /// A serialised header map, which the trace shows decoded.
 pub struct PairsOut(pub Bytes);
 

@@ -76,7 +76,6 @@ macro_rules! wasi_rows {
                 params: &[$(Param { name: stringify!($arg), kind: wasi_rows!(@kind $ty) }),*],
                 returns: Returns::Status,
                 at_start: starts(stringify!($name)),
-                unimplemented: false,
                 link: |linker, module, _| {
                     linker.func_wrap(
                         module,
@@ -233,7 +232,6 @@ const PROC_EXIT: Row = Row {
     params: &[Param { name: "code", kind: Kind::Word }],
     returns: Returns::Nothing,
     at_start: false,
-    unimplemented: false,
     link: link_proc_exit,
 };
 
@@ -259,7 +257,6 @@ const PTHREAD_EQUAL: Row = Row {
     params: &[Param { name: "left", kind: Kind::Word }, Param { name: "right", kind: Kind::Word }],
     returns: Returns::Status,
     at_start: true,
-    unimplemented: false,
     link: |linker, module, _| {
         linker.func_wrap(module, "pthread_equal", |_: Caller<'_, VmState>, a: i32, b: i32| i32::from(a == b))?;
         Ok(())
@@ -274,7 +271,6 @@ const MEMORY_GROWTH: Row = Row {
     params: &[Param { name: "memory_index", kind: Kind::Word }],
     returns: Returns::Nothing,
     at_start: true,
-    unimplemented: false,
     link: |linker, module, _| {
         linker.func_wrap(module, "emscripten_notify_memory_growth", |_: Caller<'_, VmState>, _: i32| {})?;
         Ok(())

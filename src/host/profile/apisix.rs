@@ -127,6 +127,10 @@ pub const APISIX: Profile = Profile {
     // abi.md 3.6: UNIMPLEMENTED, all of it.
     grpc: None,
 
+    // The hostcall is a stub.
+    foreign_functions: &[],
+    foreign_results_need_memory: false,
+
     // 4.2: only variables.
     reads_back_paths: false,
     // 4.2

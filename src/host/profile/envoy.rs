@@ -2,6 +2,7 @@
 
 use super::{Deviation, Grpc, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
+use crate::host::hostcalls::foreign::Function;
 use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
 /// Envoy 1.40.
@@ -130,6 +131,21 @@ pub const ENVOY: Profile = Profile {
         appends_details: true,
         message_writable: true,
     }),
+
+    // ENVOY.md 31
+    foreign_functions: &[
+        Function::Compress,
+        Function::Uncompress,
+        Function::ClearRouteCache,
+        Function::DeclareProperty,
+        Function::SetEnvoyFilterState,
+        Function::ExprCreate,
+        Function::ExprEvaluate,
+        Function::ExprDelete,
+        Function::VerifySignature,
+        Function::Sign,
+    ],
+    foreign_results_need_memory: true,
 
     // Envoy 1.40, ENVOY.md 12: only paths of one segment.
     reads_back_paths: false,

@@ -17,6 +17,7 @@ pub use quirks::Quirk;
 pub use spec::SPEC;
 pub use wasi::WasiRules;
 
+use super::hostcalls::foreign::Function;
 use super::inspect::{Allocator, Known, StartFunctions, WrongExport};
 use crate::abi::{Callback, LogLevel, PeerType, Status};
 
@@ -166,6 +167,11 @@ pub struct Profile {
 
     /// gRPC calls; `None` where every one of them is UNIMPLEMENTED (abi.md 3.6).
     pub grpc: Option<Grpc>,
+
+    /// The foreign functions that the host has of its own (abi.md 8.7).
+    pub foreign_functions: &'static [Function],
+    /// A result of a foreign function that finds no memory in the guest kills the worker (Envoy 1.40).
+    pub foreign_results_need_memory: bool,
 
     /// What a plugin set can be read under the same path, of however many segments.
     pub reads_back_paths: bool,

@@ -129,6 +129,10 @@ pub const SPEC: Profile = Profile {
         message_writable: false,
     }),
 
+    // Which ones there are is the host's business.
+    foreign_functions: &[],
+    foreign_results_need_memory: false,
+
     // Case prop.set-get.
     reads_back_paths: true,
     // Silent; the encoding of every host but those on nginx (abi.md 7.2).

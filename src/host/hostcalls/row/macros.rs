@@ -19,7 +19,6 @@ macro_rules! hostcall_rows {
                     $crate::host::hostcalls::row::Returns::Status
                 },
                 at_start: $crate::host::hostcalls::row::row_flag!(at_start $($flag)*),
-                unimplemented: $crate::host::hostcalls::row::row_flag!(unimplemented $($flag)*),
                 link: |linker, module, shape| $crate::host::hostcalls::row::row_link!(
                     @take linker module shape $name $handler
                     [p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 p10 p11 p12]
@@ -35,7 +34,6 @@ macro_rules! hostcall_rows {
 macro_rules! row_flag {
     (may_return_nothing may_return_nothing $($rest:ident)*) => { true };
     (at_start at_start $($rest:ident)*) => { true };
-    (unimplemented unimplemented $($rest:ident)*) => { true };
     ($wanted:ident) => { false };
     ($wanted:ident $other:ident $($rest:ident)*) => {
         $crate::host::hostcalls::row::row_flag!($wanted $($rest)*)
@@ -67,6 +65,9 @@ macro_rules! row_params {
         $crate::host::hostcalls::row::row_params!([$($done)* $crate::host::hostcalls::row::param!($name OutLong),] {} { $($($rest)*)? })
     };
     ([$($done:tt)*] {} { bytes $name:ident $(, $($rest:tt)*)? }) => {
+        $crate::host::hostcalls::row::row_params!([$($done)* $crate::host::hostcalls::row::param!($name OutBytes),] {} { $($($rest)*)? })
+    };
+    ([$($done:tt)*] {} { outcome $name:ident $(, $($rest:tt)*)? }) => {
         $crate::host::hostcalls::row::row_params!([$($done)* $crate::host::hostcalls::row::param!($name OutBytes),] {} { $($($rest)*)? })
     };
 }
@@ -135,6 +136,13 @@ macro_rules! row_link {
      {} { bytes $name:ident $(, $($rest:tt)*)? }) => {
         $crate::host::hostcalls::row::row_link!(@take $l $m $s $n $h [$($pool)*]
             (params $($params)* [$p i32] [$q i32]) $words $slices (outs $($outs)* [write_bytes $name $p $q])
+            {} { $($($rest)*)? })
+    };
+    (@take $l:ident $m:ident $s:ident $n:ident $h:path [$p:ident $q:ident $($pool:ident)*]
+     (params $($params:tt)*) $words:tt $slices:tt (outs $($outs:tt)*)
+     {} { outcome $name:ident $(, $($rest:tt)*)? }) => {
+        $crate::host::hostcalls::row::row_link!(@take $l $m $s $n $h [$($pool)*]
+            (params $($params)* [$p i32] [$q i32]) $words $slices (outs $($outs)* [write_outcome $name $p $q])
             {} { $($($rest)*)? })
     };
     (@take $l:ident $m:ident $s:ident $n:ident $h:path [$($pool:ident)*]
