@@ -240,9 +240,18 @@ impl Host {
             (Peer::Client, tcp.upstream_data.ended_out || by == PeerType::Remote),
             (Peer::Upstream, tcp.downstream_data.ended_out || tcp.upstream != Upstream::Connected),
         ];
+        // A socket that is closed with bytes in it that nobody read is reset (Envoy 1.40).
+        let unread = !tcp.unread.is_empty();
         for (peer, out) in ends {
             if !out {
-                self.emit_data(id, peer, Part::Data { bytes: Bytes::new(), end_of_stream: true });
+                self.emit_data(
+                    id,
+                    peer,
+                    match peer {
+                        Peer::Client if unread => Part::Reset,
+                        Peer::Client | Peer::Upstream => Part::Data { bytes: Bytes::new(), end_of_stream: true },
+                    },
+                );
             }
         }
         if let Some(e) = self.ex_mut(id) {

@@ -13,8 +13,8 @@ use crate::runner::drive::StepRun;
 use crate::runner::message;
 use crate::runner::result::Unseen;
 use crate::scenario::{
-    CalloutReply, Case, Cut, Failure as Fault, PropertyValue, Protocol, Reply, Request, Spanned, StepKind, TrapVm,
-    Upstream,
+    CalloutReply, Case, ConnectEvent, ConnectUpstream, Cut, Failure as Fault, PropertyValue, Protocol, Reply, Request,
+    Spanned, StepKind, TrapVm, Upstream,
 };
 use crate::trace::views::{self, SeenMessage};
 use crate::trace::{Effect, Entry, Event, HostcallResult, Peer, TrapKind, Value};
@@ -112,9 +112,13 @@ pub fn cast<'a>(
     }
     let origins = job.case.steps.iter().enumerate().map(|(index, step)| match &step.kind {
         StepKind::Request(request) => origin(job.scenario.protocol, request, index, &rehearsal),
-        StepKind::Connect(_) | StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => {
-            Origin::Http2
-        }
+        StepKind::Connect(connect) => match connect.upstream {
+            ConnectUpstream::Refuses => Origin::TcpRefused,
+            ConnectUpstream::Accepts | ConnectUpstream::Never(_) => Origin::Tcp,
+        },
+        // No listener of its own.
+        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown if connects(job) => Origin::Tcp,
+        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => Origin::Http2,
     });
     let origins = origins.collect();
     let times_out = |step: &crate::scenario::Step| match &step.kind {
@@ -215,13 +219,26 @@ pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
     }
     let mut case = job.case.clone().into_owned();
     for step in &mut case.steps {
-        if let StepKind::Advance(duration) = &mut step.kind {
-            *duration += SLACK;
+        match &mut step.kind {
+            StepKind::Advance(duration) => *duration += SLACK,
+            StepKind::Connect(connect) => {
+                for event in &mut connect.events {
+                    if let ConnectEvent::Advance(duration) = event {
+                        *duration += SLACK;
+                    }
+                }
+            }
+            StepKind::Request(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => {}
         }
     }
     let (host, store) = (job.host.clone(), job.store);
     let other = Job { scenario: &scenario, case: Cow::Owned(case), profile: &LATER, host, store, real: None };
     case::rehearse(&other, plugins)
+}
+
+/// Whether the case is about TCP.
+fn connects(job: &Job<'_>) -> bool {
+    job.case.steps.iter().any(|step| matches!(step.kind, StepKind::Connect(_)))
 }
 
 fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'static str> {
@@ -255,14 +272,18 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
     }
     let mut now = 0;
     for step in &job.case.steps {
-        if matches!(step.kind, StepKind::Connect(_)) {
-            return Err("TCP connections are not played on a real Envoy yet");
-        }
         if matches!(step.kind, StepKind::Reconfigure { .. }) {
             return Err("a running Envoy is not given a new configuration");
         }
         if let StepKind::Advance(duration) = &step.kind {
             now += duration.as_millis();
+        }
+        if let StepKind::Connect(connect) = &step.kind {
+            let waits = connect.events.iter().map(|event| match event {
+                ConnectEvent::Advance(duration) => duration.as_millis(),
+                ConnectEvent::Data { .. } | ConnectEvent::End(_) | ConnectEvent::Reset(_) => 0,
+            });
+            now += waits.sum::<u128>();
         }
     }
     let several = job.scenario.plugins.iter().any(|plugin| plugin.env.len() > 1);
@@ -446,7 +467,10 @@ fn alone(job: &Job<'_>, rehearsal: &Rehearsal) -> bool {
     let shuts_down = job.case.steps.iter().any(|step| matches!(step.kind, StepKind::Shutdown));
     let never_ends = views::traps(events).any(|trap| trap.kind == TrapKind::OutOfFuel);
     let failed_start = views::hostcalls(start).any(|record| record.result == HostcallResult::None);
+    // What nobody ends may still end in the next case.
+    let stays = connects(job) && rehearsal.steps.iter().any(|run| run.stuck);
     touches
+        || stays
         || reads_process
         || calls_early
         || start_functions

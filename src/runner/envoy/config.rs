@@ -20,14 +20,25 @@ pub enum Origin {
     Http2,
     /// Nobody listens.
     Refused,
+    /// A TCP connection.
+    Tcp,
+    /// A TCP connection, and nobody listens.
+    TcpRefused,
 }
 
 impl Origin {
+    /// Whether it is not HTTP at all.
+    pub fn is_tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::TcpRefused)
+    }
+
     fn cluster(self) -> &'static str {
         match self {
             Self::Http1 => "cluster",
             Self::Http2 => "cluster-h2",
             Self::Refused => "cluster-refused",
+            Self::Tcp => "cluster-tcp",
+            Self::TcpRefused => "cluster-tcp-refused",
         }
     }
 }
@@ -123,6 +134,9 @@ fn barrier() -> Value {
 }
 
 fn listener(entry: &Entry<'_>, origin: Origin) -> Value {
+    if origin.is_tcp() {
+        return tcp_listener(entry, origin);
+    }
     let timeout = format!("{}.{:03}s", entry.route_timeout_ms / 1000, entry.route_timeout_ms % 1000);
     let route = json!({
         "name": "route",
@@ -130,12 +144,27 @@ fn listener(entry: &Entry<'_>, origin: Origin) -> Value {
         "route": { "cluster": origin.cluster(), "timeout": timeout },
     });
     let plugins = entry.scenario.plugins.iter().zip(&entry.modules);
-    let mut filters: Vec<Value> = plugins.map(|(spec, module)| filter(entry.scenario, spec, module)).collect();
+    let mut filters: Vec<Value> = plugins.map(|(spec, module)| filter(entry.scenario, spec, module, "http")).collect();
     filters.push(router());
+    bound_listener(entry, origin, vec![manager(route, filters)])
+}
+
+/// The plugins as network filters, with nothing but the connection behind them.
+fn tcp_listener(entry: &Entry<'_>, origin: Origin) -> Value {
+    let plugins = entry.scenario.plugins.iter().zip(&entry.modules);
+    let mut filters: Vec<Value> =
+        plugins.map(|(spec, module)| filter(entry.scenario, spec, module, "network")).collect();
+    let fields = json!({ "stat_prefix": "pwtest", "cluster": origin.cluster() });
+    let proxy = typed("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", fields);
+    filters.push(json!({ "name": "envoy.filters.network.tcp_proxy", "typed_config": proxy }));
+    bound_listener(entry, origin, filters)
+}
+
+fn bound_listener(entry: &Entry<'_>, origin: Origin, filters: Vec<Value>) -> Value {
     let mut listener = json!({
         "name": listener_name(entry.number, origin),
         "address": address(0),
-        "filter_chains": [{ "filters": [manager(route, filters)] }],
+        "filter_chains": [{ "filters": filters }],
     });
     if let (Some(limit), Some(map)) = (entry.scenario.limits.buffer, listener.as_object_mut()) {
         map.insert("per_connection_buffer_limit_bytes".to_owned(), json!(limit.min(u64::from(u32::MAX))));
@@ -151,7 +180,7 @@ fn bytes_value(bytes: &[u8]) -> Value {
     }
 }
 
-fn filter(scenario: &Scenario, spec: &PluginSpec, (file, vm_id): &(String, String)) -> Value {
+fn filter(scenario: &Scenario, spec: &PluginSpec, (file, vm_id): &(String, String), kind: &str) -> Value {
     let mut vm = json!({
         "vm_id": vm_id,
         "runtime": "envoy.wasm.runtime.v8",
@@ -183,8 +212,8 @@ fn filter(scenario: &Scenario, spec: &PluginSpec, (file, vm_id): &(String, Strin
             map.insert("allow_on_headers_stop_iteration".to_owned(), json!(true));
         }
     }
-    let config = typed("envoy.extensions.filters.http.wasm.v3.Wasm", json!({ "config": plugin }));
-    json!({ "name": "envoy.filters.http.wasm", "typed_config": config })
+    let config = typed(&format!("envoy.extensions.filters.{kind}.wasm.v3.Wasm"), json!({ "config": plugin }));
+    json!({ "name": format!("envoy.filters.{kind}.wasm"), "typed_config": config })
 }
 
 fn cluster(name: &str, upstream: Upstream) -> Value {

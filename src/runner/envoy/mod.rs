@@ -20,6 +20,7 @@ mod session;
 mod stage;
 mod tracer;
 mod unseen;
+mod wire;
 
 pub use cast::Rehearsal;
 pub use error::EnvoyError;

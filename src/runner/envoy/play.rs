@@ -11,6 +11,7 @@ use super::log::Record;
 use super::process::Envoy;
 use super::stage::{Answer, Flight, Stage};
 use super::tracer::{Speaker, Tracer};
+use super::wire::Lead;
 use crate::abi::{ExchangeId, MetricType};
 use crate::runner::drive::{StepRun, label};
 use crate::runner::verdict;
@@ -21,6 +22,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+mod tcp;
 
 /// What became of a case.
 pub struct Played {
@@ -53,6 +56,9 @@ pub struct Player<'a> {
     tracer: Tracer,
     steps: Vec<StepRun>,
     connections: Vec<(ExchangeId, Connection)>,
+    /// The clients' ends of TCP connections.
+    clients: Vec<Lead>,
+    over_wires: Vec<ExchangeId>,
     plans: Vec<Plan<'a>>,
     due: BTreeMap<(u64, u64), Due>,
     scheduled: u64,
@@ -95,6 +101,8 @@ impl<'a> Player<'a> {
             tracer: Tracer::new(speakers),
             steps: Vec::new(),
             connections: Vec::new(),
+            clients: Vec::new(),
+            over_wires: Vec::new(),
             plans: Vec::new(),
             due: BTreeMap::new(),
             scheduled: 0,
@@ -123,6 +131,7 @@ impl<'a> Player<'a> {
             self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
             self.plan_calls();
             self.begun = true;
+            let wires = self.open_wires();
             ended = self.step(index, step).await;
             if ended.is_ok() && !self.over {
                 ended = self.settle().await;
@@ -134,9 +143,8 @@ impl<'a> Player<'a> {
                 self.metrics().await;
             }
             let end = self.tracer.events.len();
-            let scene = self.stage.scene.borrow();
-            let open: Vec<ExchangeId> = scene.flights.iter().filter(|f| !f.ended).map(|f| f.exchange).collect();
-            drop(scene);
+            // A connection that came to its end in this step did so in its own, too.
+            let open = [self.open(), wires].concat();
             for (at, earlier) in self.steps.iter_mut().enumerate() {
                 if at == index || earlier.exchange.is_some_and(|exchange| open.contains(&exchange)) {
                     earlier.range.end = end;
@@ -151,6 +159,8 @@ impl<'a> Player<'a> {
         }
         // Envoy hears of it before the next case begins.
         self.connections.clear();
+        self.clients.clear();
+        self.stage.scene.borrow_mut().wires.clear();
         if ended.is_ok() && !self.over {
             ended = self.settle().await;
         }
@@ -245,7 +255,8 @@ impl<'a> Player<'a> {
             StepKind::Request(request) => self.request(index, request).await,
             StepKind::Advance(duration) => self.advance(*duration).await,
             // Such a case was not let in.
-            StepKind::Connect(_) | StepKind::Reconfigure { .. } => Ok(()),
+            StepKind::Reconfigure { .. } => Ok(()),
+            StepKind::Connect(connect) => self.connect(index, connect).await,
             StepKind::Shutdown => {
                 self.settle().await?;
                 let _ = self.envoy.admin("POST", "/quitquitquit").await;
@@ -257,7 +268,7 @@ impl<'a> Player<'a> {
     }
 
     async fn request(&mut self, index: usize, request: &'a Request) -> Result<(), EnvoyError> {
-        let exchange = ExchangeId(self.stage.scene.borrow().flights.len() as u32 + 1);
+        let exchange = self.next_exchange();
         let origin = self.cast.origins.get(index).copied().unwrap_or(Origin::Http1);
         let name = listener_name(self.number, origin);
         let port = self.ports.get(&name).copied().unwrap_or(0);
@@ -317,6 +328,24 @@ impl<'a> Player<'a> {
             let moved = async move { tokio::time::timeout(Duration::from_millis(10), stage.moved.notified()).await };
             let _ = self.watch(moved).await?;
         }
+    }
+
+    fn next_exchange(&self) -> ExchangeId {
+        let scene = self.stage.scene.borrow();
+        ExchangeId((scene.flights.len() + scene.wires.len()) as u32 + 1)
+    }
+
+    /// What has not come to its end.
+    fn open(&self) -> Vec<ExchangeId> {
+        let scene = self.stage.scene.borrow();
+        let flights = scene.flights.iter().filter(|flight| !flight.ended).map(|flight| flight.exchange);
+        flights.chain(self.open_wires()).collect()
+    }
+
+    fn open_wires(&self) -> Vec<ExchangeId> {
+        let scene = self.stage.scene.borrow();
+        let wires = scene.wires.iter().map(|wire| wire.exchange);
+        wires.filter(|wire| !self.over_wires.contains(wire) && !self.wire_over(*wire)).collect()
     }
 
     fn has_ended(&self, exchange: ExchangeId) -> bool {
@@ -456,8 +485,7 @@ impl<'a> Player<'a> {
     fn finish(&mut self) {
         let case = &self.cast.case;
         let names: Vec<String> = self.cast.job.scenario.plugins.iter().map(|p| p.name.clone()).collect();
-        let open: Vec<ExchangeId> =
-            self.stage.scene.borrow().flights.iter().filter(|f| !f.ended).map(|f| f.exchange).collect();
+        let open = self.open();
         let asked = |expect: &Option<Expect>| expect.as_ref().is_some_and(Expect::speaks_of_stuck);
         let end = self.tracer.events.len();
         for (step, run) in case.steps.iter().zip(&mut self.steps) {
@@ -465,13 +493,11 @@ impl<'a> Player<'a> {
                 run.stuck = true;
                 run.range.end = end;
                 if !asked(&case.expect) && !asked(&step.expect) {
-                    run.failures.push(verdict::stuck(
-                        verdict::Stream::Http,
-                        None,
-                        &names,
-                        Some(step.span.clone()),
-                        end,
-                    ));
+                    let stream = match step.kind {
+                        StepKind::Connect(_) => verdict::Stream::Tcp,
+                        _ => verdict::Stream::Http,
+                    };
+                    run.failures.push(verdict::stuck(stream, None, &names, Some(step.span.clone()), end));
                 }
             }
         }

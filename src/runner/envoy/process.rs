@@ -15,10 +15,11 @@ use tokio::process::{Child, ChildStdin, Command};
 /// Envoy starts every plugin three times before it is ready, on a machine that may have other things to do.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// `$0` takes the exit code, the rest is the command. Nobody writes to the pipe: its end is the sign.
+/// `$0` takes the exit code, `$0.pid` the number of the process, the rest is the command. Nobody writes to the pipe: its end is the sign.
 const GUARD: &str = r#"exec 3<&0
 "$@" <&- 3<&- &
 child=$!
+echo $child >"$0.pid"
 { cat <&3 >/dev/null; kill -9 0; } &
 exec 3<&-
 wait $child
@@ -101,6 +102,16 @@ impl From<EnvoyError> for StartFailed {
 }
 
 impl Envoy {
+    /// Holds all of Envoy where it is, or lets it go on: what happens meanwhile is one thing to it.
+    pub async fn hold(&self, held: bool) {
+        let mut file = self.exit_file.clone().into_os_string();
+        file.push(".pid");
+        let Ok(pid) = std::fs::read_to_string(file) else { return };
+        let signal = if held { "-STOP" } else { "-CONT" };
+        // Without the tool two things may stay two.
+        let _ = Command::new("kill").args([signal, pid.trim()]).stderr(Stdio::null()).status().await;
+    }
+
     /// Starts Envoy with a configuration and waits until its admin interface answers and every listener has a port.
     pub async fn start(path: &Path, config: &str, folder: &Path) -> Result<Self, StartFailed> {
         let io = |error: std::io::Error| {

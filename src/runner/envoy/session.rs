@@ -9,7 +9,7 @@ use super::play::{Played, Player};
 use super::process::{Envoy, StartFailed};
 use super::stage::{Role, Stage};
 use super::tracer::{Speaker, Tracer};
-use super::{server1, server2};
+use super::{server1, server2, wire};
 use crate::abi::PluginIndex;
 use crate::expect::Failure;
 use crate::runner::case;
@@ -143,6 +143,9 @@ impl<'a> Session<'a> {
         refusing.bind(([127, 0, 0, 1], 0).into()).map_err(io)?;
         let refused = refusing.local_addr().map_err(io)?.port();
         origins.insert(Origin::Refused, refused);
+        let tcp = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
+        origins.insert(Origin::Tcp, tcp.local_addr().map_err(io)?.port());
+        origins.insert(Origin::TcpRefused, refused);
         let mut upstreams = BTreeMap::new();
         for (name, served) in batch.iter().flat_map(|cast| &cast.upstreams) {
             if upstreams.contains_key(name) {
@@ -179,6 +182,7 @@ impl<'a> Session<'a> {
             // Plugins may call somebody while they start.
             stage.clear(first.job.scenario.protocol);
         }
+        tokio::task::spawn_local(wire::serve(stage.clone(), tcp));
         for (listener, role, http2) in servers {
             let stage = stage.clone();
             match http2 {

@@ -6,6 +6,7 @@
 use super::barrier::Barrier;
 use super::http1::{Reader, Rest};
 use super::log;
+use super::wire::Wire;
 use crate::abi::{CallId, ExchangeId};
 use crate::message::{Headers, Part};
 use crate::scenario::{Protocol, Reply, Request, Upstream};
@@ -90,6 +91,8 @@ pub struct Scene {
     pub sightings: Vec<(u64, Event)>,
     /// The requests so far.
     pub flights: Vec<Flight>,
+    /// The TCP connections so far.
+    pub wires: Vec<Wire>,
     /// The calls so far.
     pub calls: Vec<Call>,
     /// How the two ends speak.
@@ -152,6 +155,20 @@ impl Stage {
         }
         drop(current);
         self.moved.notify_waiters();
+    }
+
+    /// One end of a TCP connection got its last.
+    pub fn wire_closed(&self, scene: usize, exchange: ExchangeId, peer: Peer) {
+        let mut current = self.scene.borrow_mut();
+        if current.number == scene
+            && let Some(wire) = current.wires.iter_mut().find(|wire| wire.exchange == exchange)
+        {
+            let [client, upstream] = &mut wire.closed;
+            match peer {
+                Peer::Client => *client = true,
+                Peer::Upstream => *upstream = true,
+            }
+        }
     }
 
     /// A message begins to arrive at one of our servers.
@@ -290,7 +307,7 @@ impl Stage {
 
 impl Scene {
     fn new(number: usize, protocol: Protocol) -> Self {
-        Self { number, sightings: Vec::new(), flights: Vec::new(), calls: Vec::new(), protocol }
+        Self { number, sightings: Vec::new(), flights: Vec::new(), wires: Vec::new(), calls: Vec::new(), protocol }
     }
 }
 

@@ -97,7 +97,7 @@ impl Tracer {
     }
 
     fn sighted(&mut self, event: Event) {
-        if let Event::ExchangeOpened(exchange) = event {
+        if let Event::ExchangeOpened(exchange) | Event::ConnectionOpened(exchange) = event {
             self.exchange = Some(exchange);
         }
         self.events.push(event);

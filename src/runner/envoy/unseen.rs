@@ -2,7 +2,8 @@
 
 use crate::diagnostic::Span;
 use crate::runner::result::Unseen;
-use crate::scenario::{Case, Expect, Match, Matcher, MessageExpect, StepKind, Upstream};
+use crate::scenario::{Case, ConnectEvent, ConnectUpstream, Expect, Match, Matcher, MessageExpect, StepKind, Upstream};
+use crate::trace::Peer;
 
 /// What is known about how a case is played.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ pub struct Sight {
 /// Takes out of a case what can't be judged, and says what is left: how many things.
 pub fn mask(case: &mut Case, sight: &Sight) -> (Vec<Unseen>, usize) {
     let (mut unseen, mut judged) = (Vec::new(), 0);
-    let mut all: Vec<&mut Expect> = case.expect.iter_mut().collect();
+    let mut all: Vec<&mut Expect> = Vec::new();
     for step in &mut case.steps {
         judged += step.callouts.len();
         for callout in &mut step.callouts {
@@ -36,8 +37,25 @@ pub fn mask(case: &mut Case, sight: &Sight) -> (Vec<Unseen>, usize) {
         {
             judged += 1;
         }
+        if let StepKind::Connect(connect) = &step.kind {
+            let resets = connect.events.iter().filter_map(|event| match event {
+                ConnectEvent::Reset(peer) => Some(*peer),
+                ConnectEvent::Data { .. } | ConnectEvent::End(_) | ConnectEvent::Advance(_) => None,
+            });
+            let resets: Vec<Peer> = resets.collect();
+            for expect in step.expect.iter_mut().chain(&mut case.expect) {
+                mask_ends(expect, &resets, &mut unseen);
+                expect.on.iter_mut().for_each(|on| mask_ends(&mut on.expect, &resets, &mut unseen));
+            }
+        }
+        if let StepKind::Connect(connect) = &step.kind
+            && matches!(connect.upstream, ConnectUpstream::Never(_))
+        {
+            judged += 1;
+        }
         all.extend(step.expect.iter_mut());
     }
+    all.extend(case.expect.iter_mut());
     for expect in all {
         for on in &mut expect.on {
             judged += mask_one(&mut on.expect, sight, &mut unseen);
@@ -81,6 +99,22 @@ fn mask_message(subject: &str, message: &mut MessageExpect, sight: &Sight, unsee
             hide(&name.value, why, &name.span);
             false
         });
+    }
+}
+
+/// Whoever breaks a connection off sees nothing more of it.
+fn mask_ends(expect: &mut Expect, resets: &[Peer], unseen: &mut Vec<Unseen>) {
+    for (what, peer, message) in [
+        ("client_sees.ends", Peer::Client, &mut expect.client_sees),
+        ("upstream_sees.ends", Peer::Upstream, &mut expect.upstream_sees),
+    ] {
+        if resets.contains(&peer)
+            && let Some(message) = message
+            && let Some(ends) = message.ends.take()
+        {
+            let why = "whoever breaks a connection off sees no end of it".to_owned();
+            unseen.push(Unseen { what: what.to_owned(), why, span: Some(ends.span) });
+        }
     }
 }
 
