@@ -108,8 +108,13 @@ fn base64(bytes: &[u8]) -> Bytes {
 
 /// The expectations of a planned call, judged on the gRPC call that was made.
 pub fn judge(expected: &MessageExpect, call: &GrpcCall, sent: &Sent) -> Vec<Failure> {
+    judge_seen(expected, head(call), sent)
+}
+
+/// The same with the head as it came.
+pub fn judge_seen(expected: &MessageExpect, head: Headers, sent: &Sent) -> Vec<Failure> {
     let seen = SeenMessage {
-        headers: Some(head(call)),
+        headers: Some(head),
         body: sent.messages.concat(),
         trailers: None,
         complete: true,

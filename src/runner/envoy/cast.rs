@@ -17,9 +17,9 @@ use crate::scenario::{
     Spanned, StepKind, TrapVm, Upstream,
 };
 use crate::trace::views::{self, SeenMessage};
-use crate::trace::{Effect, Entry, Event, HostcallResult, Peer, TrapKind, Value};
+use crate::trace::{Effect, Entry, Event, GrpcKind, HostcallResult, Peer, TrapKind, Value};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A run in memory.
@@ -45,6 +45,8 @@ pub enum Served {
         /// Over HTTP/2.
         http2: bool,
     },
+    /// By a gRPC service of ours.
+    Grpc,
     /// Nobody listens.
     Refused,
     /// Envoy does not know it.
@@ -77,6 +79,8 @@ pub struct Cast<'a> {
     pub alone: bool,
     /// A plugin has a timer, so real time matters.
     pub ticks: bool,
+    /// So short a timeout that the machine may miss it.
+    pub hasty: bool,
     /// Milliseconds until Envoy gives up on the origin.
     pub route_timeout_ms: u64,
 }
@@ -96,14 +100,24 @@ pub fn cast<'a>(
     let ticks = effects(events).any(|effect| matches!(effect, Effect::TickPeriod { milliseconds: 1.. }));
     undecidable(job, events, ticks)?;
     let mut upstreams: BTreeMap<String, Served> = BTreeMap::new();
+    let services: BTreeSet<String> = effects(events)
+        .filter_map(|effect| match effect {
+            Effect::GrpcCall(call) => Some(String::from_utf8_lossy(&call.upstream).into_owned()),
+            _ => None,
+        })
+        .collect();
     for callout in job.case.steps.iter().flat_map(|step| &step.callouts) {
-        let served = served(&callout.reply, &callout.to.value, events);
+        let service = services.contains(&callout.to.value) || callout.is_grpc();
+        let served = served(&callout.reply, &callout.to.value, events, service);
         let old = upstreams.entry(callout.to.value.clone()).or_insert(served);
         match (*old, served) {
             (Served::By { http2: true }, Served::By { http2: false }) => *old = served,
             (old, new) if old == new || matches!((old, new), (Served::By { .. }, Served::By { .. })) => {}
             _ => return Err("one upstream can't both exist and not"),
         }
+    }
+    for name in services {
+        upstreams.entry(name).or_insert(Served::Grpc);
     }
     // A call that nobody plans for is refused.
     for (_, call) in views::http_calls(events) {
@@ -129,6 +143,10 @@ pub fn cast<'a>(
         _ => false,
     };
     let route_timeout_ms = if job.case.steps.iter().any(times_out) { 500 } else { 15_000 };
+    let hasty = effects(events).any(|effect| match effect {
+        Effect::GrpcCall(call) => matches!(call.kind, GrpcKind::Unary { timeout_ms: 1..=200, .. }),
+        _ => false,
+    });
     let alone = ticks || alone(job, &rehearsal);
     let origins: Vec<Origin> = origins;
     let sight = Sight {
@@ -158,6 +176,7 @@ pub fn cast<'a>(
         upstreams,
         alone,
         ticks,
+        hasty,
         route_timeout_ms,
         rehearsal,
     })
@@ -236,6 +255,27 @@ pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
     case::rehearse(&other, plugins)
 }
 
+/// Whether a callback breaks a gRPC call off that it has made itself.
+fn breaks_off_at_once(events: &[Event]) -> bool {
+    let mut made = Vec::new();
+    for event in events {
+        match event {
+            Event::CallbackLeft(_) | Event::CallbackEntered(_) => made.clear(),
+            Event::Hostcall(record) => {
+                for effect in &record.effects {
+                    match effect {
+                        Effect::GrpcCall(call) => made.push(call.id),
+                        Effect::GrpcCancelled(id) if made.contains(id) => return true,
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Whether the case is about TCP.
 fn connects(job: &Job<'_>) -> bool {
     job.case.steps.iter().any(|step| matches!(step.kind, StepKind::Connect(_)))
@@ -287,8 +327,12 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
         }
     }
     let several = job.scenario.plugins.iter().any(|plugin| plugin.env.len() > 1);
-    if effects(events).any(|effect| matches!(effect, Effect::GrpcCall(_))) {
-        return Err("gRPC calls are not played on a real Envoy yet");
+    let dies = |event: &Event| matches!(event, Event::Finding(finding) if finding.id == "grpc-service-name-crash");
+    if events.iter().any(dies) {
+        return Err("Envoy aborts at a service whose name it takes for a message");
+    }
+    if breaks_off_at_once(events) {
+        return Err("a gRPC call that the callback that makes it breaks off never leaves Envoy");
     }
     if events.iter().any(|event| matches!(event, Event::Finding(finding) if finding.id == "foreign-not-modelled")) {
         return Err("pwtest does not know what Envoy's own function answers");
@@ -338,10 +382,11 @@ fn overlaps(given: &str, path: &str) -> bool {
     top(given) == top(path)
 }
 
-fn served(reply: &CalloutReply, name: &str, events: &[Event]) -> Served {
+fn served(reply: &CalloutReply, name: &str, events: &[Event], service: bool) -> Served {
     match reply {
         CalloutReply::Fail(Fault::Unknown) => Served::Unknown,
         CalloutReply::Fail(Fault::Refused) => Served::Refused,
+        _ if service => Served::Grpc,
         // Reset before an answer reads the same over both; a connection that ends is HTTP/1.1's.
         CalloutReply::Fail(Fault::Reset | Fault::Garbage) => Served::By { http2: false },
         CalloutReply::Fail(Fault::Timeout) => Served::By { http2: true },

@@ -16,6 +16,7 @@ mod play;
 mod process;
 mod server1;
 mod server2;
+mod server_grpc;
 mod session;
 mod stage;
 mod tracer;

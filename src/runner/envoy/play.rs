@@ -13,7 +13,9 @@ use super::stage::{Answer, Flight, Stage};
 use super::tracer::{Speaker, Tracer};
 use super::wire::Lead;
 use crate::abi::{ExchangeId, MetricType};
+use crate::host::GrpcInput;
 use crate::runner::drive::{StepRun, label};
+use crate::runner::result::Unseen;
 use crate::runner::verdict;
 use crate::scenario::{Callout, CalloutReply, Case, Expect, Failure as Fault, Request, Step, StepKind, Upstream};
 use crate::trace::{Effect, Event, HttpCall, StepStarted};
@@ -23,6 +25,7 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+mod grpc;
 mod tcp;
 
 /// What became of a case.
@@ -31,6 +34,8 @@ pub struct Played {
     pub events: Vec<Event>,
     /// Its steps.
     pub steps: Vec<StepRun>,
+    /// What only showed to be unseen while it was played.
+    pub unseen: Vec<Unseen>,
     /// It shut Envoy down.
     pub over: bool,
 }
@@ -59,6 +64,9 @@ pub struct Player<'a> {
     /// The clients' ends of TCP connections.
     clients: Vec<Lead>,
     over_wires: Vec<ExchangeId>,
+    /// The gRPC calls and streams that have been taken up.
+    flows: Vec<grpc::Flow>,
+    unseen: Vec<Unseen>,
     plans: Vec<Plan<'a>>,
     due: BTreeMap<(u64, u64), Due>,
     scheduled: u64,
@@ -80,6 +88,10 @@ enum Due {
     Answer(usize, Answer),
     /// Envoy's own timer ends this call.
     Timeout(usize),
+    /// A piece of a gRPC service's answer.
+    Grpc(usize, GrpcInput),
+    /// Envoy's own timer ends this gRPC call.
+    GrpcTimeout(usize),
 }
 
 impl<'a> Player<'a> {
@@ -103,6 +115,8 @@ impl<'a> Player<'a> {
             connections: Vec::new(),
             clients: Vec::new(),
             over_wires: Vec::new(),
+            flows: Vec::new(),
+            unseen: Vec::new(),
             plans: Vec::new(),
             due: BTreeMap::new(),
             scheduled: 0,
@@ -164,7 +178,7 @@ impl<'a> Player<'a> {
         if ended.is_ok() && !self.over {
             ended = self.settle().await;
         }
-        (Played { events: self.tracer.events, steps: self.steps, over: self.over }, ended)
+        (Played { events: self.tracer.events, steps: self.steps, unseen: self.unseen, over: self.over }, ended)
     }
 
     /// Waits for something, unless Envoy ends first.
@@ -199,6 +213,11 @@ impl<'a> Player<'a> {
     fn activity(&self) -> (u64, usize, usize) {
         let scene = self.stage.scene.borrow();
         let complete = scene.calls.iter().filter(|call| call.complete || call.gone).count();
+        let pieces = scene
+            .services
+            .iter()
+            .map(|call| 1 + call.sent.messages.len() + usize::from(call.sent.half_closed) + usize::from(call.gone));
+        let complete = complete + pieces.sum::<usize>();
         (self.envoy.log.length(), scene.sightings.len(), complete)
     }
 
@@ -393,13 +412,29 @@ impl<'a> Player<'a> {
     async fn fire(&mut self, at: u64, due: Due) -> Result<(), EnvoyError> {
         if self.cast.ticks && at > self.now_ns {
             let wait = Duration::from_nanos(at - self.now_ns).min(Duration::from_secs(1));
-            if matches!(due, Due::Answer(..)) {
+            if matches!(due, Due::Answer(..) | Due::Grpc(..)) {
                 self.watch(tokio::time::sleep(wait)).await?;
             }
         }
         self.now_ns = self.now_ns.max(at);
         match due {
             Due::Answer(call, answer) => self.stage.release(call, answer),
+            Due::Grpc(call, input) => {
+                self.answered(call, &input);
+                // Nobody listens where Envoy has given up.
+                let lead = self.stage.scene.borrow().services.get(call).map(|call| call.lead.clone());
+                let _ = lead.map(|lead| lead.send(input));
+            }
+            Due::GrpcTimeout(call) => {
+                let until = Instant::now() + LONGEST_STEP;
+                while Instant::now() < until {
+                    let gone = self.stage.scene.borrow().services.get(call).is_none_or(|call| call.gone);
+                    if gone {
+                        break;
+                    }
+                    self.watch(tokio::time::sleep(Duration::from_millis(5))).await?;
+                }
+            }
             Due::Timeout(call) => {
                 self.stage.release(call, Answer::Silence);
                 let until = Instant::now() + LONGEST_STEP;
@@ -417,6 +452,7 @@ impl<'a> Player<'a> {
 
     /// Every call that has arrived meets the first plan for its upstream that has not been used.
     fn plan_calls(&mut self) {
+        self.plan_services();
         let step = self.steps.len().saturating_sub(1);
         loop {
             let call = {
@@ -483,6 +519,7 @@ impl<'a> Player<'a> {
 
     /// What is left over at the end of the case.
     fn finish(&mut self) {
+        self.judge_services();
         let case = &self.cast.case;
         let names: Vec<String> = self.cast.job.scenario.plugins.iter().map(|p| p.name.clone()).collect();
         let open = self.open();
@@ -504,7 +541,7 @@ impl<'a> Player<'a> {
         for plan in self.plans.iter().filter(|plan| !plan.used) {
             // Nobody is there to see a call that is refused.
             let served = self.cast.upstreams.get(&plan.callout.to.value);
-            if matches!(served, Some(Served::By { .. }))
+            if matches!(served, Some(Served::By { .. } | Served::Grpc))
                 && let Some(run) = self.steps.get_mut(plan.step)
             {
                 run.failures.push(verdict::call_not_made(plan.callout));

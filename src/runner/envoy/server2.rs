@@ -111,7 +111,8 @@ pub fn map(headers: &Headers) -> Result<http::HeaderMap, Failed> {
     Ok(map)
 }
 
-fn request_headers(head: &http::request::Parts) -> Headers {
+/// The head of a request as ours.
+pub fn request_headers(head: &http::request::Parts) -> Headers {
     let mut headers = Headers::new();
     headers.append(":method", head.method.as_str().to_owned());
     if let Some(scheme) = head.uri.scheme_str() {

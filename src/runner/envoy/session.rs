@@ -9,7 +9,7 @@ use super::play::{Played, Player};
 use super::process::{Envoy, StartFailed};
 use super::stage::{Role, Stage};
 use super::tracer::{Speaker, Tracer};
-use super::{server1, server2, wire};
+use super::{server_grpc, server1, server2, wire};
 use crate::abi::PluginIndex;
 use crate::expect::Failure;
 use crate::runner::case;
@@ -108,7 +108,11 @@ impl<'a> Session<'a> {
             let result = judged(&cast, played, ended.as_ref().err(), begun);
             cast.attempts += 1;
             // Timers run by the clock of a machine that has other things to do.
-            if cast.ticks && result.status == CaseStatus::Failed && cast.attempts < MOST_ATTEMPTS && ended.is_ok() {
+            if (cast.ticks || cast.hasty)
+                && result.status == CaseStatus::Failed
+                && cast.attempts < MOST_ATTEMPTS
+                && ended.is_ok()
+            {
                 again.push(vec![cast]);
             } else {
                 take(cast.at, result);
@@ -131,7 +135,7 @@ impl<'a> Session<'a> {
         let unusable = |why: String| StartFailed::from(EnvoyError::Unusable { path: self.path.to_owned(), why });
         let io = |error: std::io::Error| unusable(error.to_string());
         std::fs::create_dir_all(self.folder).map_err(io)?;
-        let mut servers = Vec::new();
+        let (mut servers, mut services) = (Vec::new(), Vec::new());
         let mut origins = BTreeMap::new();
         for origin in [Origin::Http1, Origin::Http2] {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
@@ -153,6 +157,12 @@ impl<'a> Session<'a> {
             }
             let upstream = match served {
                 Served::Unknown => continue,
+                Served::Grpc => {
+                    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
+                    let port = listener.local_addr().map_err(io)?.port();
+                    services.push((listener, name.clone()));
+                    Upstream { port, http2: true }
+                }
                 Served::Refused => Upstream { port: refused, http2: false },
                 Served::By { http2 } => {
                     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
@@ -183,6 +193,9 @@ impl<'a> Session<'a> {
             stage.clear(first.job.scenario.protocol);
         }
         tokio::task::spawn_local(wire::serve(stage.clone(), tcp));
+        for (listener, name) in services {
+            tokio::task::spawn_local(server_grpc::serve(stage.clone(), listener, name));
+        }
         for (listener, role, http2) in servers {
             let stage = stage.clone();
             match http2 {
@@ -252,6 +265,7 @@ fn judged(cast: &Cast<'_>, mut played: Played, error: Option<&EnvoyError>, begun
         (true, _) => CaseStatus::Passed,
     };
     result.unseen.clone_from(&cast.unseen);
+    result.unseen.append(&mut played.unseen);
     result.events = std::sync::Arc::new(played.events);
     result.duration = begun.elapsed();
     result

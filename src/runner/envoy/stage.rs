@@ -6,6 +6,7 @@
 use super::barrier::Barrier;
 use super::http1::{Reader, Rest};
 use super::log;
+use super::server_grpc::Arrived;
 use super::wire::Wire;
 use crate::abi::{CallId, ExchangeId};
 use crate::message::{Headers, Part};
@@ -95,6 +96,8 @@ pub struct Scene {
     pub wires: Vec<Wire>,
     /// The calls so far.
     pub calls: Vec<Call>,
+    /// The gRPC calls and streams so far.
+    pub services: Vec<Arrived>,
     /// How the two ends speak.
     pub protocol: Protocol,
 }
@@ -306,8 +309,21 @@ impl Stage {
 }
 
 impl Scene {
+    /// Which case it is.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     fn new(number: usize, protocol: Protocol) -> Self {
-        Self { number, sightings: Vec::new(), flights: Vec::new(), wires: Vec::new(), calls: Vec::new(), protocol }
+        Self {
+            number,
+            sightings: Vec::new(),
+            flights: Vec::new(),
+            wires: Vec::new(),
+            calls: Vec::new(),
+            services: Vec::new(),
+            protocol,
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use super::stage::shared;
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status};
 use crate::host::hostcalls;
 use crate::trace::{
-    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, HostcallRecord, HostcallResult, HttpCall, Trap,
-    TrapKind,
+    CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, GrpcCall, GrpcKind, HostcallRecord,
+    HostcallResult, HttpCall, Trap, TrapKind,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ pub struct Tracer {
     contexts: BTreeMap<u32, ExchangeId>,
     exchange: Option<ExchangeId>,
     calls_made: usize,
+    services_called: u32,
 }
 
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Tracer {
         }
         prefixes.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         let (open, contexts) = (Vec::new(), BTreeMap::new());
-        Self { prefixes, events: Vec::new(), open, contexts, exchange: None, calls_made: 0 }
+        Self { prefixes, events: Vec::new(), open, contexts, exchange: None, calls_made: 0, services_called: 0 }
     }
 
     /// Takes what is new, in the order in which it happened. `calls` are all calls of the case that arrived.
@@ -253,6 +254,18 @@ impl Tracer {
             };
             effects.push(Effect::HttpCall(shared(calls.get(self.calls_made).unwrap_or(&unseen))));
             self.calls_made += 1;
+        }
+        if matches!(name, "proxy_grpc_call" | "proxy_grpc_stream") && result == HostcallResult::Status(Status::Ok) {
+            self.services_called += 1;
+            let unseen = || Bytes::from_static(b"(not seen)");
+            effects.push(Effect::GrpcCall(Arc::new(GrpcCall {
+                id: crate::abi::CallId(self.services_called),
+                upstream: unseen(),
+                service: unseen(),
+                method: unseen(),
+                metadata: Vec::new(),
+                kind: GrpcKind::Stream,
+            })));
         }
         let plugin = self.speaker();
         if let Some(row) = hostcalls::rows().find(|row| row.name == name) {
