@@ -12,6 +12,7 @@ mod emit;
 pub mod engine;
 pub mod env;
 pub mod exchange;
+mod foreign;
 pub mod grpc;
 mod guest;
 pub mod hostcalls;

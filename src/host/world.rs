@@ -54,6 +54,8 @@ pub struct World {
     pub outputs: VecDeque<Output>,
     /// Foreign functions that the driver gave, by name.
     pub foreign: BTreeMap<Bytes, Result<Bytes, Status>>,
+    /// What the running `proxy_on_foreign_function` is given.
+    pub foreign_arguments: Option<Bytes>,
     /// The answer that the running `proxy_on_http_call_response` can read.
     pub answer: Option<Answer>,
     /// Upstreams that do not exist, one entry for each call that is to be refused.
@@ -215,6 +217,7 @@ impl World {
             posted: VecDeque::new(),
             outputs: VecDeque::new(),
             foreign: BTreeMap::new(),
+            foreign_arguments: None,
             answer: None,
             unknown_upstreams: Vec::new(),
             properties: BTreeMap::new(),

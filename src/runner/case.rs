@@ -187,6 +187,7 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
     let mut world =
         World::new(job.profile, Clock::starting_at(scenario.clock_ns), Entropy::seeded(scenario.seed), Recording::On);
     world.properties = scenario.properties.iter().map(|(path, value)| (path.value.clone(), property(value))).collect();
+    world.foreign = scenario.foreign.iter().map(|(name, answer)| (name.value.clone().into(), answer.clone())).collect();
     if let Some(buffer) = scenario.limits.buffer {
         world.buffer_limit = usize::try_from(buffer).unwrap_or(usize::MAX);
     }
@@ -467,7 +468,11 @@ fn cut_variants(case: &Case) -> Vec<Variant> {
             Upstream::Reply(reply) => every(reply.body.as_ref()),
             Upstream::Never(_) | Upstream::Fail(_) => None,
         }),
-        StepKind::Connect(_) | StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => None,
+        StepKind::Connect(_)
+        | StepKind::Advance(_)
+        | StepKind::Reconfigure { .. }
+        | StepKind::ForeignFunction { .. }
+        | StepKind::Shutdown => None,
     });
     lengths.max().map_or_else(Vec::new, variants)
 }

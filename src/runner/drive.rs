@@ -9,7 +9,7 @@ mod grpc;
 
 use super::message::{self, Variant};
 use super::verdict;
-use crate::abi::{CallId, ExchangeId, PluginIndex};
+use crate::abi::{CallId, Callback, ExchangeId, PluginIndex};
 use crate::expect::Failure;
 use crate::host::exchange::ConnectionInfo;
 use crate::host::{CallResult, GrpcInput, Host, Output, StartError};
@@ -180,6 +180,15 @@ impl<'a> Driver<'a> {
                         self.steps[index].failures.push(failure);
                     }
                 }
+                self.drain();
+            }
+            StepKind::ForeignFunction { plugin, function_id, arguments } => {
+                let profile = self.host.world().profile;
+                if !profile.documented.callbacks.contains(&Callback::OnForeignFunction) {
+                    self.steps[index].failures.push(verdict::no_foreign_callback(profile.name, step.span.clone()));
+                    return;
+                }
+                self.host.foreign_function(PluginIndex(*plugin), *function_id, arguments.clone());
                 self.drain();
             }
             StepKind::Shutdown => {
@@ -357,6 +366,10 @@ pub fn label(step: &Step, scenario: &Scenario) -> String {
         StepKind::Reconfigure { plugin, .. } => match scenario.plugins.get(*plugin) {
             Some(plugin) if scenario.plugins.len() > 1 => format!("reconfigure {}", plugin.name),
             _ => "reconfigure".to_owned(),
+        },
+        StepKind::ForeignFunction { plugin, function_id, .. } => match scenario.plugins.get(*plugin) {
+            Some(plugin) if scenario.plugins.len() > 1 => format!("foreign function {function_id} of {}", plugin.name),
+            _ => format!("foreign function {function_id}"),
         },
         StepKind::Shutdown => "shutdown".to_owned(),
     }

@@ -75,6 +75,19 @@ pub fn no_tcp(host: &str, span: Option<Span>) -> Failure {
     }
 }
 
+/// A host that never calls a plugin's foreign functions.
+pub fn no_foreign_callback(host: &str, span: Span) -> Failure {
+    Failure {
+        subject: "on_foreign_function".to_owned(),
+        title: format!("the host `{host}` does not know proxy_on_foreign_function"),
+        span: Some(span),
+        expected: None,
+        actual: None,
+        hint: Some("leave this host out: `host: [spec, envoy]` in the case".to_owned()),
+        event: None,
+    }
+}
+
 /// A call without a plan.
 pub fn unplanned_call(call: &HttpCall, span: Option<Span>, event: usize) -> Failure {
     let upstream = String::from_utf8_lossy(&call.upstream);

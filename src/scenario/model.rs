@@ -8,7 +8,7 @@ mod grpc;
 
 pub use grpc::{GrpcEnd, GrpcReply, SentEnd, SentExpect};
 
-use crate::abi::Callback;
+use crate::abi::{Callback, Status};
 use crate::diagnostic::{Source, Span};
 use crate::trace::Peer;
 use bytes::Bytes;
@@ -39,6 +39,8 @@ pub struct Scenario {
     pub protocol: Protocol,
     /// What the host knows, by dotted path.
     pub properties: Vec<(Spanned<String>, PropertyValue)>,
+    /// Foreign functions, by name: the bytes that each gives, or its failure.
+    pub foreign: Vec<(Spanned<String>, Result<Bytes, Status>)>,
     /// Start of virtual time, nanoseconds since the epoch.
     pub clock_ns: u64,
     /// Seed of randomness.
@@ -224,6 +226,15 @@ pub enum StepKind {
         plugin: usize,
         /// The bytes.
         config: Bytes,
+    },
+    /// The host calls a foreign function of the plugin at this place of the chain.
+    ForeignFunction {
+        /// The place in [`Scenario::plugins`].
+        plugin: usize,
+        /// Which function.
+        function_id: u32,
+        /// What it is given.
+        arguments: Bytes,
     },
     /// Contexts are finished, the VM goes.
     Shutdown,

@@ -71,8 +71,11 @@ fn find(cx: &Cx, buffer: BufferType) -> Result<Content, Status> {
             Some(Readable::Message(_)) => Ok(Content::GrpcMessage),
             _ => Ok(Content::ClosedBody),
         },
-        // Envoy 1.40: also that of foreign functions, of which there are none here.
-        BufferType::ForeignFunctionArguments => Ok(Content::ClosedBody),
+        // Envoy 1.40: outside of it there is nothing to be seen.
+        BufferType::ForeignFunctionArguments => match &state.world.foreign_arguments {
+            Some(arguments) => Ok(Content::Shared(arguments.clone())),
+            None => Ok(Content::ClosedBody),
+        },
     }
 }
 

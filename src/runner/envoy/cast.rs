@@ -131,8 +131,13 @@ pub fn cast<'a>(
             ConnectUpstream::Accepts | ConnectUpstream::Never(_) => Origin::Tcp,
         },
         // No listener of its own.
-        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown if connects(job) => Origin::Tcp,
-        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => Origin::Http2,
+        StepKind::Advance(_)
+        | StepKind::Reconfigure { .. }
+        | StepKind::ForeignFunction { .. }
+        | StepKind::Shutdown => match connects(job) {
+            true => Origin::Tcp,
+            false => Origin::Http2,
+        },
     });
     let origins = origins.collect();
     let times_out = |step: &crate::scenario::Step| match &step.kind {
@@ -315,6 +320,9 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
         if matches!(step.kind, StepKind::Reconfigure { .. }) {
             return Err("a running Envoy is not given a new configuration");
         }
+        if matches!(step.kind, StepKind::ForeignFunction { .. }) {
+            return Err("nothing in Envoy calls proxy_on_foreign_function");
+        }
         if let StepKind::Advance(duration) = &step.kind {
             now += duration.as_millis();
         }
@@ -336,6 +344,10 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
     }
     if events.iter().any(|event| matches!(event, Event::Finding(finding) if finding.id == "foreign-not-modelled")) {
         return Err("pwtest does not know what Envoy's own function answers");
+    }
+    if calls_foreign(events).any(|called| job.scenario.foreign.iter().any(|(name, _)| called == name.value.as_bytes()))
+    {
+        return Err("the scenario gives a foreign function that Envoy does not have");
     }
     if several && views::hostcalls(events).any(|record| record.name == "environ_get") {
         return Err("Envoy gives environment variables in no order");
@@ -374,6 +386,15 @@ fn reads(events: &[Event]) -> impl Iterator<Item = String> {
             }
             _ => None,
         })
+    })
+}
+
+/// The names of the foreign functions that plugins call.
+fn calls_foreign(events: &[Event]) -> impl Iterator<Item = &[u8]> {
+    let calls = views::hostcalls(events).filter(|record| record.name == "proxy_call_foreign_function");
+    calls.filter_map(|record| match record.args.first() {
+        Some(("function_name", Value::Bytes(name))) => Some(&name[..]),
+        _ => None,
     })
 }
 

@@ -274,7 +274,7 @@ impl<'a> Player<'a> {
             StepKind::Request(request) => self.request(index, request).await,
             StepKind::Advance(duration) => self.advance(*duration).await,
             // Such a case was not let in.
-            StepKind::Reconfigure { .. } => Ok(()),
+            StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } => Ok(()),
             StepKind::Connect(connect) => self.connect(index, connect).await,
             StepKind::Shutdown => {
                 self.settle().await?;

@@ -59,7 +59,7 @@ fn mapping(cx: &mut Cx, node: &Node) -> Option<Body> {
 }
 
 /// The one form that a mapping uses.
-fn form(cx: &mut Cx, fields: &Fields, forms: &[&'static str], name: &str) -> Option<&'static str> {
+pub(super) fn form(cx: &mut Cx, fields: &Fields, forms: &[&'static str], name: &str) -> Option<&'static str> {
     let present = fields.present(forms);
     cx.only_one(&present, name);
     let found = present.first().and_then(|(key, _)| forms.iter().copied().find(|form| key.text == *form));
@@ -107,11 +107,16 @@ pub(super) fn chunks(cx: &mut Cx, node: &Node, name: &str) -> Option<Vec<Bytes>>
 }
 
 fn chunk(cx: &mut Cx, node: &Node) -> Option<Bytes> {
+    bytes(cx, node, "a chunk")
+}
+
+/// Bytes in any of the forms of a chunk.
+pub(super) fn bytes(cx: &mut Cx, node: &Node, name: &str) -> Option<Bytes> {
     if node.as_map().is_none() {
-        return cx.text(node, "a chunk").map(|text| Bytes::from(text.to_string()));
+        return cx.text(node, name).map(|text| Bytes::from(text.to_string()));
     }
-    let fields = cx.fields(node, "a chunk", &CHUNK)?;
-    let form = form(cx, &fields, CHUNK_FORMS, "a chunk")?;
+    let fields = cx.fields(node, name, &CHUNK)?;
+    let form = form(cx, &fields, CHUNK_FORMS, name)?;
     piece(cx, &fields, form)
 }
 
@@ -128,7 +133,7 @@ pub(super) fn data(cx: &mut Cx, node: &Node, name: &str) -> Option<(Bytes, bool)
 }
 
 /// `text`, `hex`, `file` or `repeat`.
-fn piece(cx: &mut Cx, fields: &Fields, form: &str) -> Option<Bytes> {
+pub(super) fn piece(cx: &mut Cx, fields: &Fields, form: &str) -> Option<Bytes> {
     let node = fields.get(form)?;
     match form {
         "text" => cx.text(node, "`text`").map(|text| Bytes::from(text.to_string())),

@@ -3,7 +3,7 @@
 use super::context::{Cx, quote};
 use super::keys::{self, FILE, LIMITS, ON_TRAP, REDACT};
 use super::read::Fields;
-use super::{case, matcher, plugin};
+use super::{case, foreign, matcher, plugin};
 use crate::scenario::model::{
     Limits, OnTrap, PropertyValue, Protocol, Redaction, Scenario, Spanned, TrapRequest, TrapVm,
 };
@@ -32,6 +32,10 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
     cx.http1 = protocol != Some(Protocol::H2);
     let properties = match fields.get("properties") {
         Some(node) => properties(cx, node),
+        None => Some(Vec::new()),
+    };
+    let foreign = match fields.get("foreign") {
+        Some(node) => foreign::functions(cx, node),
         None => Some(Vec::new()),
     };
     let clock_ns = match fields.get("clock") {
@@ -67,6 +71,7 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
         hosts: hosts?,
         protocol: protocol?,
         properties: properties?,
+        foreign: foreign?,
         clock_ns: clock_ns?,
         seed: seed?,
         limits: limits?,

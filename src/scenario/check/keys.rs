@@ -21,6 +21,7 @@ pub(super) static FILE: Place = Place {
         "host",
         "protocol",
         "properties",
+        "foreign",
         "clock",
         "seed",
         "limits",
@@ -72,6 +73,7 @@ pub(super) static CASE: Place = Place {
         "connect",
         "advance",
         "reconfigure",
+        "on_foreign_function",
         "shutdown",
         "upstream",
         "callouts",
@@ -83,13 +85,24 @@ pub(super) static CASE: Place = Place {
 
 pub(super) static STEP: Place = Place {
     name: "a step",
-    keys: &["request", "connect", "advance", "reconfigure", "shutdown", "upstream", "callouts", "expect"],
+    keys: &[
+        "request",
+        "connect",
+        "advance",
+        "reconfigure",
+        "on_foreign_function",
+        "shutdown",
+        "upstream",
+        "callouts",
+        "expect",
+    ],
     later: &["admin", "concurrent"],
     near: &[&REQUEST, &EXPECT, &CASE, &FILE, &CLIENT_SEES],
 };
 
 /// What a step does; exactly one of these.
-pub(super) const STEP_KINDS: &[&str] = &["request", "connect", "advance", "reconfigure", "shutdown"];
+pub(super) const STEP_KINDS: &[&str] =
+    &["request", "connect", "advance", "reconfigure", "on_foreign_function", "shutdown"];
 
 pub(super) static REQUEST: Place = Place {
     name: "`request`",
@@ -116,6 +129,19 @@ pub(super) static CONNECT_UPSTREAM: Place =
 
 pub(super) static RECONFIGURE: Place =
     Place { name: "`reconfigure`", keys: &["plugin", "config"], later: &[], near: &[] };
+
+/// The forms of what a foreign function answers, of which there is one.
+pub(super) const FOREIGN_FORMS: &[&str] = &["text", "hex", "file", "repeat", "status"];
+
+pub(super) static FOREIGN: Place = Place {
+    name: "the answer of a foreign function",
+    keys: &["text", "hex", "file", "repeat", "times", "status"],
+    later: &[],
+    near: &[],
+};
+
+pub(super) static ON_FOREIGN: Place =
+    Place { name: "`on_foreign_function`", keys: &["function_id", "arguments", "plugin"], later: &[], near: &[&STEP] };
 
 pub(super) static UPSTREAM: Place = Place {
     name: "`upstream`",

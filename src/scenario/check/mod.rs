@@ -10,6 +10,7 @@ mod connect;
 mod context;
 mod expect;
 mod file;
+mod foreign;
 mod grpc;
 mod headers;
 mod keys;

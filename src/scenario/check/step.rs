@@ -4,7 +4,7 @@ use super::context::{Cx, quote};
 use super::file::wanted;
 use super::keys::{RECONFIGURE, STEP, STEP_KINDS};
 use super::read::Fields;
-use super::{callout, connect, expect, plugin, request};
+use super::{callout, connect, expect, foreign, plugin, request};
 use crate::scenario::model::{Step, StepKind};
 use crate::scenario::yaml::Node;
 
@@ -12,7 +12,7 @@ use crate::scenario::yaml::Node;
 pub(super) fn of_list(cx: &mut Cx, node: &Node) -> Option<Step> {
     let fields = cx.fields(node, "a step", &STEP)?;
     if fields.present(STEP_KINDS).is_empty() && !fields.later && !fields.misspelt(STEP_KINDS) {
-        let hint = "a step has `request`, `connect`, `advance`, `reconfigure` or `shutdown`";
+        let hint = "a step has `request`, `connect`, `advance`, `reconfigure`, `on_foreign_function` or `shutdown`";
         cx.push(cx.at(&node.span, "this step does nothing").hint(hint));
     }
     step(cx, &fields)
@@ -29,6 +29,7 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
         "connect" => connect::connect(cx, node, fields.get("upstream")).map(StepKind::Connect),
         "advance" => cx.duration(node, "`advance`").map(StepKind::Advance),
         "reconfigure" => reconfigure(cx, node),
+        "on_foreign_function" => foreign::called(cx, node),
         _ => shutdown(cx, node),
     });
     let does = |name: &str| present.iter().any(|(key, _)| key.text == name);
@@ -86,7 +87,7 @@ fn reconfigure(cx: &mut Cx, node: &Node) -> Option<StepKind> {
 }
 
 /// The place of a plugin in the chain: by name, or by number from 1 where names repeat.
-fn which(cx: &mut Cx, node: &Node) -> Option<usize> {
+pub(super) fn which(cx: &mut Cx, node: &Node) -> Option<usize> {
     let name = cx.text(node, "`plugin`")?;
     let plugins = cx.plugins.clone()?;
     let places: Vec<usize> = (0..plugins.len()).filter(|at| plugins[*at] == name).collect();

@@ -174,7 +174,22 @@ fn several_steps() {
     assert!(matches!(steps[4].kind, StepKind::Advance(time) if time == Duration::from_secs(60)));
     assert!(matches!(&steps[5].kind, StepKind::Reconfigure { plugin: 1, config } if &config[..] == br#"{"a":1}"#));
     assert!(matches!(&steps[6].kind, StepKind::Reconfigure { plugin: 0, config } if &config[..] == b"text"));
-    assert!(matches!(steps[7].kind, StepKind::Shutdown));
+    let called = |at: usize| match &steps[at].kind {
+        StepKind::ForeignFunction { plugin, function_id, arguments } => (*plugin, *function_id, arguments.to_vec()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((called(7), called(8)), ((1, 7, vec![0xff]), (0, u32::MAX, vec![])));
+    assert!(matches!(steps[9].kind, StepKind::Shutdown));
+    let answers: Vec<_> = scenario.foreign.iter().map(|(name, answer)| (name.value.as_str(), answer.clone())).collect();
+    let given = [
+        ("f", Ok("text".into())),
+        ("g", Ok(vec![0, 0xff].into())),
+        ("h", Ok("".into())),
+        ("i", Ok("from a file".into())),
+        ("j", Ok("abab".into())),
+        ("k", Err(crate::abi::Status::BadArgument)),
+    ];
+    assert_eq!(answers, given);
 }
 
 #[test]

@@ -467,3 +467,30 @@ fn ends_of_messages() {
     expect("client_sees: { status: 20 }", "`20` is not a status code", "a number like 200");
     expect("client_sees: { status: 70000 }", "`70000` is not a status code", "a number like 200");
 }
+
+#[test]
+fn foreign_functions() {
+    top("foreign: [a]", "`foreign`: expected a mapping", "");
+    top("foreign: { f: }", "expected text or a mapping", "`{ status: not_found }`");
+    top("foreign: { f: null }", "expected text or a mapping", "`{ status: not_found }`");
+    top("foreign: { f: {} }", "the answer of a foreign function without content", "`status`");
+    top("foreign: { f: { txt: a } }", "unknown key `txt`", "did you mean `text`?");
+    top("foreign: { f: { text: a, status: empty } }", "`text` and `status` exclude each other", "one or the other");
+    top("foreign: { f: { status: notfound } }", "`status` can't be `notfound`", "did you mean `not_found`?");
+    top("foreign: { f: { status: ok } }", "`status: ok` is no failure", "what the function gives");
+    top("foreign: { f: { hex: 0 } }", "`hex`: half a byte", "");
+    top("foregin: {}", "unknown key `foregin`", "did you mean `foreign`?");
+    case("on_foreign_function: 7", "`on_foreign_function`: expected a mapping", "");
+    case("on_foreign_function: {}", "`function_id`", "`{ function_id: 7, arguments: bytes }`");
+    case("on_foreign_function: { function_id: x }", "`function_id`", "");
+    case("on_foreign_function: { function_id: 4294967296 }", "`function_id`", "");
+    case("on_foreign_function: { function_id: 1, argument: a }", "unknown key `argument`", "did you mean `arguments`?");
+    case("on_foreign_function: { function_id: 1, arguments: [a] }", "`arguments`: expected text", "");
+    case("on_foreign_function: { function_id: 1, plugin: other }", "no plugin is called `other`", "the chain has");
+    case("on_foreign_function: { function_id: 1 }, upstream: 200", "`upstream` without `request`", "");
+    case("on_foreign_functoin: { function_id: 1 }", "unknown key `on_foreign_functoin`", "did you mean");
+    in_file(
+        "plugins: [ plugin.wasm, plugin.wasm ]\ncases:\n- { name: a, on_foreign_function: { function_id: 1 } }\n",
+        &[(3, "which plugin?", "`plugin: name`")],
+    );
+}
