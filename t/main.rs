@@ -3,6 +3,7 @@
 
 mod cli;
 mod conformance;
+mod coverage;
 mod envoy;
 mod findings;
 mod hosts;
@@ -17,6 +18,7 @@ use libtest_mimic::{Arguments, run};
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = scenarios::trials();
+    trials.extend(coverage::trials());
     trials.extend(layering::trials());
     trials.extend(cli::trials());
     trials.extend(envoy::trials());

@@ -2,23 +2,49 @@
 //! accepted ones, which stand under the same path in `snapshots`.
 
 use crate::support::root;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Trial;
 use pwtest::host::engine::{ModuleCache, engine};
+use pwtest::report::coverage::{Coverage, HostCoverage};
 use pwtest::report::{Options, Terminal, Verbosity};
 use pwtest::runner::{self, CaseResult, Deny, Plugins, Reporter, RunEvent, RunOptions, SnapshotResult};
 use pwtest::scenario;
 use pwtest::snapshot::Mode;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// One trial for each file.
 pub fn trials() -> Vec<Trial> {
     let base = root().join("t");
-    let mut files = Vec::new();
-    find(&base, &mut files);
-    files.sort();
     let name = |file: &Path| file.strip_prefix(&base).unwrap_or(file).with_extension("").display().to_string();
-    files.into_iter().map(|file| Trial::test(name(&file), move || run(&file)).with_kind("scenario")).collect()
+    let trial = |(file, ran): (&'static PathBuf, &'static Ran)| {
+        Trial::test(name(file), move || Ok(ran.get_or_init(|| run(file)).clone()?)).with_kind("scenario")
+    };
+    runs().iter().map(trial).collect()
+}
+
+/// What all files together reached. Each runs once, for its own trial or for this.
+pub fn coverage() -> Vec<HostCoverage> {
+    for (file, ran) in runs() {
+        // Files that fail say so themselves.
+        let _ = ran.get_or_init(|| run(file));
+    }
+    COVERAGE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner).hosts()
+}
+
+/// What the runs so far reached.
+static COVERAGE: OnceLock<Mutex<Coverage>> = OnceLock::new();
+
+/// How the run of a file went.
+type Ran = OnceLock<Result<(), String>>;
+
+fn runs() -> &'static BTreeMap<PathBuf, Ran> {
+    static RUNS: OnceLock<BTreeMap<PathBuf, Ran>> = OnceLock::new();
+    RUNS.get_or_init(|| {
+        let mut files = Vec::new();
+        find(&root().join("t"), &mut files);
+        files.into_iter().map(|file| (file, Ran::new())).collect()
+    })
 }
 
 fn find(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -41,7 +67,7 @@ fn plugins() -> &'static Plugins {
     PLUGINS.get_or_init(|| Plugins::new(engine(&ModuleCache::User).expect("an engine")))
 }
 
-fn run(file: &Path) -> Result<(), Failed> {
+fn run(file: &Path) -> Result<(), String> {
     let scenario = scenario::load(file).map_err(|problems| pwtest::diagnostic::render_all(&problems, false))?;
     let options = RunOptions {
         hosts: Vec::new(),
@@ -58,18 +84,20 @@ fn run(file: &Path) -> Result<(), Failed> {
     let mut good = true;
     let mut on_event = |event: &RunEvent<'_>| {
         terminal.event(event).expect("a vector takes everything");
+        let mut coverage = COVERAGE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+        coverage.event(event).expect("nothing is written");
         if let RunEvent::Case(CaseResult { name, snapshot: SnapshotResult::New { .. }, .. }) = event {
             without_snapshot.push(name.clone());
         }
     };
-    let summary = runner::run(std::slice::from_ref(&scenario), plugins(), &options, &mut on_event)?;
+    let summary = runner::run(std::slice::from_ref(&scenario), plugins(), &options, &mut on_event).map_err(|error| error.to_string())?;
     good &= summary.failed == 0 && summary.not_started == 0 && summary.passed > 0;
     drop(terminal);
     if !good {
-        return Err(String::from_utf8_lossy(&page).into_owned().into());
+        return Err(String::from_utf8_lossy(&page).into_owned());
     }
     if !without_snapshot.is_empty() {
-        return Err(format!("no accepted snapshot: {}", without_snapshot.join(", ")).into());
+        return Err(format!("no accepted snapshot: {}", without_snapshot.join(", ")));
     }
     Ok(())
 }

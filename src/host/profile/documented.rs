@@ -154,8 +154,9 @@ pub(super) const ENVOY: Documented = Documented {
         proxy_set_property: Ok NotFound InvalidMemoryAccess;
         // ENVOY.md 9: INTERNAL_FAILURE was never seen.
         proxy_http_call: Ok BadArgument InvalidMemoryAccess;
-        proxy_grpc_call: Ok ParseFailure InvalidMemoryAccess;
-        proxy_grpc_stream: Ok ParseFailure InvalidMemoryAccess;
+        // ENVOY.md 30: INTERNAL_FAILURE for a GrpcService whose cluster is unknown.
+        proxy_grpc_call: Ok ParseFailure InvalidMemoryAccess InternalFailure;
+        proxy_grpc_stream: Ok ParseFailure InvalidMemoryAccess InternalFailure;
         proxy_grpc_send: Ok NotFound BadArgument InvalidMemoryAccess;
         proxy_grpc_cancel: Ok NotFound BadArgument;
         proxy_grpc_close: Ok NotFound BadArgument;
@@ -225,7 +226,8 @@ pub(super) const ENVOY: Documented = Documented {
     callbacks: CALLED_BY_ENVOY,
 };
 
-/// apisix.md section 4; what is not listed is not defined there.
+/// apisix.md section 4; what is not listed is not defined there. INTERNAL_FAILURE of what returns bytes: the guest gave no
+/// memory for them (abi.md 2.5).
 pub(super) const APISIX: Documented = Documented {
     statuses: statuses! {
         proxy_log: Ok InvalidMemoryAccess;
@@ -233,12 +235,13 @@ pub(super) const APISIX: Documented = Documented {
         proxy_set_tick_period_milliseconds: Unimplemented;
         proxy_set_effective_context: Ok;
         proxy_done: Unimplemented;
-        proxy_get_buffer_bytes: Ok NotFound BadArgument InvalidMemoryAccess Unimplemented;
+        proxy_get_buffer_bytes: Ok NotFound BadArgument InvalidMemoryAccess InternalFailure Unimplemented;
         proxy_set_buffer_bytes: Unimplemented;
-        proxy_get_configuration: Ok NotFound InvalidMemoryAccess;
-        proxy_get_header_map_pairs: Ok BadArgument InvalidMemoryAccess Unimplemented;
+        proxy_get_configuration: Ok NotFound InvalidMemoryAccess InternalFailure;
+        // 4.1: NOT_FOUND for what a failed call answered.
+        proxy_get_header_map_pairs: Ok NotFound BadArgument InvalidMemoryAccess InternalFailure Unimplemented;
         proxy_set_header_map_pairs: Unimplemented;
-        proxy_get_header_map_value: Ok NotFound BadArgument InvalidMemoryAccess Unimplemented;
+        proxy_get_header_map_value: Ok NotFound BadArgument InvalidMemoryAccess InternalFailure Unimplemented;
         proxy_add_header_map_value: Ok BadArgument InvalidMemoryAccess Unimplemented;
         proxy_replace_header_map_value: Ok BadArgument InvalidMemoryAccess Unimplemented;
         proxy_remove_header_map_value: Ok BadArgument InvalidMemoryAccess Unimplemented;
@@ -249,7 +252,7 @@ pub(super) const APISIX: Documented = Documented {
         proxy_clear_route_cache: Unimplemented;
         proxy_send_local_response: Ok BadArgument InvalidMemoryAccess;
         proxy_get_status: Unimplemented;
-        proxy_get_property: Ok NotFound BadArgument InvalidMemoryAccess;
+        proxy_get_property: Ok NotFound BadArgument InvalidMemoryAccess InternalFailure;
         proxy_set_property: Ok NotFound BadArgument InvalidMemoryAccess InternalFailure;
         proxy_http_call: Ok BadArgument InvalidMemoryAccess InternalFailure;
         proxy_grpc_call: Unimplemented;

@@ -114,6 +114,10 @@ fn built_in(exchange: &Exchange, name: &[u8]) -> Option<Bytes> {
         b"args" | b"query_string" => query.map(|at| target.slice(at + 1..)),
         b"is_args" => Some(Bytes::from_static(if query.is_some() { b"?" } else { b"" })),
         b"request_method" => header(":method"),
+        b"request" => {
+            let (method, protocol) = (header(":method")?, exchange.info.protocol.as_bytes());
+            Some([&method[..], target, protocol].join(&b' ').into())
+        }
         b"server_protocol" => text(exchange.info.protocol),
         b"remote_addr" | b"server_addr" => text("127.0.0.1"),
         b"remote_port" => text("50000"),
