@@ -9,8 +9,8 @@ use pwtest::report::{Options, Terminal, Verbosity};
 use pwtest::runner::{self, CaseResult, Deny, Plugins, Reporter, RunEvent, RunOptions, SnapshotResult};
 use pwtest::scenario;
 use pwtest::snapshot::Mode;
-use std::path::{Path, PathBuf};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// One trial for each file.
@@ -90,7 +90,8 @@ fn run(file: &Path) -> Result<(), String> {
             without_snapshot.push(name.clone());
         }
     };
-    let summary = runner::run(std::slice::from_ref(&scenario), plugins(), &options, &mut on_event).map_err(|error| error.to_string())?;
+    let summary = runner::run(std::slice::from_ref(&scenario), plugins(), &options, &mut on_event)
+        .map_err(|error| error.to_string())?;
     good &= summary.failed == 0 && summary.not_started == 0 && summary.passed > 0;
     drop(terminal);
     if !good {

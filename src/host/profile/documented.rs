@@ -151,7 +151,8 @@ pub(super) const ENVOY: Documented = Documented {
         proxy_send_local_response: Ok InvalidMemoryAccess;
         proxy_get_status: Ok InvalidMemoryAccess;
         proxy_get_property: Ok NotFound SerializationFailure InvalidMemoryAccess;
-        proxy_set_property: Ok NotFound InvalidMemoryAccess;
+        // ENVOY.md 31: BAD_ARGUMENT where the property was declared read-only.
+        proxy_set_property: Ok NotFound BadArgument InvalidMemoryAccess;
         // ENVOY.md 9: INTERNAL_FAILURE was never seen.
         proxy_http_call: Ok BadArgument InvalidMemoryAccess;
         // ENVOY.md 30: INTERNAL_FAILURE for a GrpcService whose cluster is unknown.
