@@ -27,7 +27,6 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("local-response-on-tcp", "t/streams/tcp/close.yaml"),
     ("higress-abi", "t/hostcalls/loading/higress.yaml"),
     ("grpc-send-after-end", "t/hostcalls/grpc_call/stream.yaml"),
-    ("grpc-service-name-crash", "t/hostcalls/grpc_call/status.yaml"),
     ("endless-queue", "t/hostile/events.yaml"),
     ("endless-events", "t/hostile/events.yaml"),
 ];

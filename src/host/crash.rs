@@ -16,7 +16,13 @@ impl Host {
         world.posted.clear();
         world.ticks.clear();
         world.calls.clear();
-        world.outputs.retain(|output| !matches!(output, Output::HttpCall { .. }));
+        world.grpc = Default::default();
+        world.outputs.retain(|output| match output {
+            Output::HttpCall { .. } | Output::GrpcCall { .. } | Output::GrpcSend { .. } | Output::GrpcCancel(_) => {
+                false
+            }
+            Output::ToClient(..) | Output::ToUpstream(..) | Output::Connect(_) | Output::Closed(_) => true,
+        });
         let open: Vec<_> = world.exchanges.keys().copied().collect();
         for id in open {
             let Some(exchange) = world.exchanges.remove(&id) else { continue };

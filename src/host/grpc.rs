@@ -3,9 +3,11 @@
 //! Ids belong to root contexts, as in Envoy: another root of the same VM does not know them. `receive` takes what
 //! the service answers, `service` reads the name that the plugin calls it by.
 
+mod head;
 mod receive;
 mod service;
 
+pub use head::{head, is_grpc};
 pub use receive::{GrpcFailure, GrpcInput};
 pub use service::{Service, read_service};
 

@@ -266,6 +266,9 @@ impl Host {
                 Some(Posted::GrpcClosed { vm, root, plugin, token, status, message }) => {
                     self.deliver_grpc_close(vm, root, plugin, token, status, message);
                 }
+                Some(Posted::GrpcRefused { call, body, details, is_grpc }) => {
+                    self.grpc_refused(call, body, details, is_grpc);
+                }
             }
             self.settle();
         }

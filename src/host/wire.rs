@@ -34,22 +34,26 @@ fn request_refusal(headers: &Headers) -> Option<Refusal> {
     {
         return Some(unroutable());
     }
-    let invalid = |body: String| {
-        let details = format!("filter_removed_required_request_headers{{{}}}", body.replace(' ', "_"));
-        Some(Refusal { status: 503, body, details })
-    };
     if headers.get(b":method").is_none_or(|method| method.is_empty()) {
-        return invalid("missing required header: :method".to_owned());
+        return Some(invalid("missing required header: :method".to_owned()));
     }
-    for (name, value) in headers.iter() {
+    unwritable(headers)
+}
+
+/// What Envoy 1.40 answers in place of a request with a header that can't be written, a plugin's gRPC call too.
+pub(super) fn unwritable(headers: &Headers) -> Option<Refusal> {
+    headers.iter().find_map(|(name, value)| {
         if !name.starts_with(b":") && !name.iter().all(|b| is_token(*b)) {
-            return invalid(format!("invalid header name: {}", String::from_utf8_lossy(name)));
+            return Some(invalid(format!("invalid header name: {}", String::from_utf8_lossy(name))));
         }
-        if value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
-            return invalid(format!("invalid header value for: {}", String::from_utf8_lossy(name)));
-        }
-    }
-    None
+        let breaks = value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0));
+        breaks.then(|| invalid(format!("invalid header value for: {}", String::from_utf8_lossy(name))))
+    })
+}
+
+fn invalid(body: String) -> Refusal {
+    let details = format!("filter_removed_required_request_headers{{{}}}", body.replace(' ', "_"));
+    Refusal { status: 503, body, details }
 }
 
 /// A character of a token (RFC 9110 5.6.2).

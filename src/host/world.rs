@@ -150,6 +150,17 @@ pub enum Posted {
         /// Its message.
         message: String,
     },
+    /// A gRPC call whose head can't be written.
+    GrpcRefused {
+        /// The call.
+        call: CallId,
+        /// Why, as Envoy answers it.
+        body: String,
+        /// Its details of that.
+        details: String,
+        /// The answer is gRPC's.
+        is_grpc: bool,
+    },
 }
 
 /// What the driver has to carry out.
@@ -178,6 +189,8 @@ pub enum Output {
         plugin: PluginIndex,
         /// The call itself, with the message of a unary one.
         request: Arc<GrpcCall>,
+        /// Its head as the service sees it.
+        head: Headers,
     },
     /// More of a gRPC stream.
     GrpcSend {

@@ -336,7 +336,7 @@ impl<'a> Driver<'a> {
                 Output::ToUpstream(exchange, part) => self.upstream(exchange, &part),
                 Output::Connect(exchange) => self.upstream_of_connection(exchange),
                 Output::HttpCall { call, request, .. } => self.call(call, &request),
-                Output::GrpcCall { call, request, .. } => self.grpc_call(call, &request),
+                Output::GrpcCall { call, request, head, .. } => self.grpc_call(call, &request, head),
                 Output::GrpcSend { call, message, end_of_stream } => self.grpc_send(call, message, end_of_stream),
                 Output::GrpcCancel(call) => self.grpc_cancel(call),
                 Output::Closed(exchange) => {

@@ -12,6 +12,7 @@ use crate::host::world::Output;
 use crate::message::Headers;
 use crate::trace::{Event, GrpcAnswer};
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 
 /// A piece of an answer.
 #[derive(Debug, Clone)]
@@ -76,24 +77,13 @@ struct End {
     status: u32,
     message: String,
     /// Envoy's own words for how it came about.
-    details: &'static str,
+    details: Cow<'static, str>,
 }
 
 impl Host {
     /// Delivers a piece of an answer. A call that nobody waits for any more is ignored.
     pub fn grpc(&mut self, call: CallId, input: GrpcInput) {
-        let Some(pending) = self.world.grpc.get_mut(call) else { return };
-        if pending.answer == AnswerState::Ended {
-            return;
-        }
-        let target = Target {
-            call,
-            vm: pending.vm,
-            root: pending.root,
-            plugin: pending.plugin,
-            token: pending.token,
-            stream: matches!(pending.kind, Kind::Stream),
-        };
+        let Some(target) = self.grpc_target(call) else { return };
         match input {
             GrpcInput::Headers { headers, end_of_stream } => self.grpc_headers(target, headers, end_of_stream),
             GrpcInput::Data { bytes, end_of_stream } => self.grpc_data(target, &bytes, end_of_stream),
@@ -105,6 +95,30 @@ impl Host {
         }
         self.settle();
         self.run_posted();
+    }
+
+    /// The head of a call could not be written, so the host answers it by itself.
+    pub(in crate::host) fn grpc_refused(&mut self, call: CallId, body: String, details: String, is_grpc: bool) {
+        let Some(target) = self.grpc_target(call) else { return };
+        if is_grpc {
+            return self.grpc_unavailable(target, body, details.into());
+        }
+        // Not in gRPC's terms, so nobody reads the body: a plain 503.
+        self.grpc_initial(target, Headers::new());
+        let end = End { status: UNAVAILABLE, message: String::new(), details: details.into() };
+        self.grpc_end(target, Headers::new(), end);
+    }
+
+    fn grpc_target(&mut self, call: CallId) -> Option<Target> {
+        let pending = self.world.grpc.get_mut(call).filter(|pending| pending.answer != AnswerState::Ended)?;
+        Some(Target {
+            call,
+            vm: pending.vm,
+            root: pending.root,
+            plugin: pending.plugin,
+            token: pending.token,
+            stream: matches!(pending.kind, Kind::Stream),
+        })
     }
 
     fn grpc_headers(&mut self, target: Target, mut headers: Headers, end_of_stream: bool) {
@@ -127,7 +141,7 @@ impl Host {
             self.grpc_initial(target, headers);
         } else {
             self.grpc_initial(target, Headers::new());
-            let end = End { status: of_http(status), message: String::new(), details: VIA_UPSTREAM };
+            let end = End { status: of_http(status), message: String::new(), details: VIA_UPSTREAM.into() };
             self.grpc_end(target, Headers::new(), end);
         }
     }
@@ -146,14 +160,14 @@ impl Host {
                 Ok(None) => break,
                 Err(()) => {
                     self.world.outputs.push_back(Output::GrpcCancel(target.call));
-                    let end = End { status: INTERNAL, message: String::new(), details: VIA_UPSTREAM };
+                    let end = End { status: INTERNAL, message: String::new(), details: VIA_UPSTREAM.into() };
                     self.grpc_end(target, Headers::new(), end);
                     return;
                 }
             }
         }
         if end_of_stream {
-            let end = End { status: UNKNOWN, message: String::new(), details: VIA_UPSTREAM };
+            let end = End { status: UNKNOWN, message: String::new(), details: VIA_UPSTREAM.into() };
             self.grpc_end(target, Headers::new(), end);
         }
     }
@@ -167,7 +181,7 @@ impl Host {
                     "upstream_reset_after_response_started{connection_termination}"
                 }
             };
-            let end = End { status: INTERNAL, message: String::new(), details };
+            let end = End { status: INTERNAL, message: String::new(), details: details.into() };
             return self.grpc_end(target, Headers::new(), end);
         }
         let (text, details) = match failure {
@@ -179,14 +193,18 @@ impl Host {
                 "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
             ),
         };
-        // What Envoy answers in place of the service.
+        self.grpc_unavailable(target, text.to_owned(), details.into());
+    }
+
+    /// What Envoy answers in place of the service.
+    fn grpc_unavailable(&mut self, target: Target, text: String, details: Cow<'static, str>) {
         let mut trailers = Headers::new();
         trailers.append(":status", "200");
         trailers.append("content-type", "application/grpc");
         trailers.append("grpc-status", UNAVAILABLE.to_string());
-        trailers.append("grpc-message", text);
+        trailers.append("grpc-message", text.clone());
         self.grpc_initial(target, Headers::new());
-        self.grpc_end(target, trailers, End { status: UNAVAILABLE, message: text.to_owned(), details });
+        self.grpc_end(target, trailers, End { status: UNAVAILABLE, message: text, details });
     }
 
     fn grpc_initial(&mut self, target: Target, headers: Headers) {
@@ -230,7 +248,7 @@ impl Host {
             (_, status, _) => {
                 let details = self.world.profile.grpc.as_ref().is_some_and(|grpc| grpc.appends_details);
                 let message = match (details, end.message.is_empty()) {
-                    (true, true) => end.details.to_owned(),
+                    (true, true) => end.details.into_owned(),
                     (true, false) => format!("{}{{{}}}", end.message, end.details),
                     (false, _) => end.message,
                 };
@@ -306,7 +324,7 @@ fn end_of(trailers: &Headers) -> End {
         None => UNKNOWN,
         Some(text) => text.parse().ok().filter(|status| *status <= 16).unwrap_or(INVALID),
     };
-    End { status, message: text(b"grpc-message").unwrap_or_default(), details: VIA_UPSTREAM }
+    End { status, message: text(b"grpc-message").unwrap_or_default(), details: VIA_UPSTREAM.into() }
 }
 
 /// The status of an answer that is not gRPC at all.

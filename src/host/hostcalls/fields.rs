@@ -137,7 +137,11 @@ fn writable<'a>(cx: &'a mut Cx, map: MapType) -> Result<&'a mut Headers, Status>
     match access(cx, map) {
         Access::Open => {}
         Access::Creatable => create_trailers(cx, map),
-        Access::Read | Access::Nothing | Access::Closed => {
+        Access::Read | Access::Nothing => {
+            note_read_only(cx, map);
+            return Err(closed);
+        }
+        Access::Closed => {
             note_closed(cx, map);
             return Err(closed);
         }
@@ -169,6 +173,20 @@ fn note_closed(cx: &mut Cx, map: MapType) {
             "{map} was asked for in {entry}, where it can't be reached: on Envoy a header map is there in its own \
              callback, and after that only while the callback's Pause holds; APISIX has it in every phase; \
              read what you need in the headers callback and keep it"
+        ),
+    );
+}
+
+/// The map is there, but not for this.
+fn note_read_only(cx: &mut Cx, map: MapType) {
+    let plugin = cx.state.current.plugin;
+    let entry = cx.state.current.entry.name();
+    cx.state.world.finding(
+        "hostcall-in-wrong-phase",
+        Some(plugin),
+        format!(
+            "{map} can only be read in {entry}: Envoy 1.40 refuses to change it there, and to say its size; take what \
+             you need from its pairs"
         ),
     );
 }

@@ -6,8 +6,9 @@
 use super::fields::decoded;
 use super::row::{Cx, PairsArg, hostcall_rows};
 use crate::abi::{CallId, ContextId, Status};
-use crate::host::grpc::{AnswerState, Closed, Kind, Pending, Service, read_service};
+use crate::host::grpc::{AnswerState, Closed, Kind, Pending, Service, head, is_grpc, read_service};
 use crate::host::profile::Grpc;
+use crate::host::wire::{Refusal, unwritable};
 use crate::host::world::{Output, Posted};
 use crate::trace::{Effect, GrpcCall, GrpcKind};
 use bytes::{Bytes, BytesMut};
@@ -127,7 +128,13 @@ fn begin(
         metadata,
         kind,
     });
-    world.outputs.push_back(Output::GrpcCall { call, plugin, request: request.clone() });
+    let head = head(&request, world.profile);
+    if let Some(Refusal { body, details, .. }) = unwritable(&head).filter(|_| world.profile.checks_messages) {
+        let is_grpc = is_grpc(&head);
+        world.posted.push_back(Posted::GrpcRefused { call, body, details, is_grpc });
+        return Ok(token);
+    }
+    world.outputs.push_back(Output::GrpcCall { call, plugin, request: request.clone(), head });
     cx.effect(|| Effect::GrpcCall(request));
     Ok(token)
 }
@@ -149,10 +156,8 @@ fn next_token(cx: &mut Cx, grpc: &Grpc, kind: &GrpcKind) -> u32 {
 
 /// A name that Envoy takes for a message without a target.
 fn unset(cx: &mut Cx, name: &[u8]) -> Status {
-    let plugin = cx.state.current.plugin;
-    cx.state.world.finding(
-        "grpc-service-name-crash",
-        Some(plugin),
+    cx.state.world.crash_after(
+        "grpc-service-name",
         format!(
             "Envoy 1.40 crashes on the gRPC service name {:?}: it reads the name as a serialised GrpcService first, \
              these bytes happen to parse, and no target is set; call the cluster by another name, or pass a serialised \

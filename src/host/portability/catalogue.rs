@@ -92,9 +92,6 @@ kinds! {
         "grpc-send-after-end":
             "a message was sent on a gRPC stream after its end: Envoy says ok and drops it",
             "send before you close, and not after proxy_on_grpc_close";
-        "grpc-service-name-crash":
-            "the name of a gRPC service parses as a message without a target: Envoy 1.40 aborts",
-            "call the cluster by another name, or pass a serialised GrpcService";
         "foreign-not-modelled":
             "a foreign function of the host's was called that pwtest can't do as the host does, or a path of Envoy's filter state that pwtest does not know",
             "don't rely on the answer: pwtest gave UNIMPLEMENTED or NOT_FOUND, the host would not have";

@@ -71,8 +71,8 @@ pub const ENVOY: Profile = Profile {
     closed_map_pairs: Status::Ok,
     closed_map_write: Status::BadArgument,
     host_is_authority: true,
-    // Those of Envoy's inline headers that plugins have to do with; seen for the pseudo headers, content-type and
-    // content-length.
+    // Those of Envoy's inline headers that plugins have to do with; seen for the pseudo headers, content-type,
+    // content-length and, in gRPC metadata, grpc-timeout, user-agent, via, x-forwarded-for and x-request-id.
     single_value_headers: &[
         ":authority",
         ":method",
@@ -83,6 +83,7 @@ pub const ENVOY: Profile = Profile {
         "content-length",
         "content-type",
         "date",
+        "grpc-timeout",
         "server",
         "te",
         "transfer-encoding",

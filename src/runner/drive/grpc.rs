@@ -5,6 +5,7 @@
 
 use super::*;
 use crate::host::{GrpcFailure, GrpcInput};
+use crate::message::Headers;
 use crate::runner::grpc::{self, Sent};
 use crate::scenario::{GrpcEnd, GrpcReply, Reply};
 use crate::trace::{GrpcCall, GrpcKind};
@@ -15,6 +16,8 @@ pub(super) struct GrpcFlight {
     /// The place of its plan.
     plan: usize,
     request: Arc<GrpcCall>,
+    /// As the service sees it.
+    head: Headers,
     sent: Sent,
     /// When the answer begins, once it is known.
     begins: Option<u64>,
@@ -24,7 +27,7 @@ pub(super) struct GrpcFlight {
 
 impl Driver<'_> {
     /// A call or stream meets the first plan for its service that has not been used.
-    pub(super) fn grpc_call(&mut self, call: CallId, request: &Arc<GrpcCall>) {
+    pub(super) fn grpc_call(&mut self, call: CallId, request: &Arc<GrpcCall>, head: Headers) {
         let fits = |plan: &Plan<'_>| {
             !plan.used
                 && plan.callout.to.value.as_bytes() == &request.upstream[..]
@@ -41,7 +44,7 @@ impl Driver<'_> {
         };
         self.plans[at].used = true;
         let mut flight =
-            GrpcFlight { plan: at, request: request.clone(), sent: Sent::default(), begins: None, ended: false };
+            GrpcFlight { plan: at, request: request.clone(), head, sent: Sent::default(), begins: None, ended: false };
         if let GrpcKind::Unary { message, .. } = &request.kind {
             flight.sent.messages.push(message.clone());
             flight.sent.half_closed = true;
@@ -183,7 +186,7 @@ impl Driver<'_> {
         let mut failures = Vec::new();
         if messages {
             let expected = callout.expect.iter();
-            failures.extend(expected.flat_map(|expected| grpc::judge(expected, &flight.request, &flight.sent)));
+            failures.extend(expected.flat_map(|expected| grpc::judge(expected, &flight.head, &flight.sent)));
             failures.extend(grpc::judge_messages(callout, &flight.sent));
         } else {
             failures.extend(grpc::judge_end(callout, &flight.sent));
