@@ -252,7 +252,10 @@ pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
                     }
                 }
             }
-            StepKind::Request(_) | StepKind::Reconfigure { .. } | StepKind::Shutdown => {}
+            StepKind::Request(_)
+            | StepKind::Reconfigure { .. }
+            | StepKind::ForeignFunction { .. }
+            | StepKind::Shutdown => {}
         }
     }
     let (host, store) = (job.host.clone(), job.store);
