@@ -9,8 +9,11 @@ use crate::scenario::model::{Spanned, StepKind};
 use crate::scenario::yaml::{Node, Value};
 use bytes::Bytes;
 
+/// Names, and what each gives or how it fails.
+type Functions = Vec<(Spanned<String>, Result<Bytes, Status>)>;
+
 /// `foreign`: what each function answers.
-pub(super) fn functions(cx: &mut Cx, node: &Node) -> Option<Vec<(Spanned<String>, Result<Bytes, Status>)>> {
+pub(super) fn functions(cx: &mut Cx, node: &Node) -> Option<Functions> {
     let entries = cx.entries(node, "`foreign`")?;
     let mut functions = Vec::with_capacity(entries.len());
     for (key, value) in entries {
