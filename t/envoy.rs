@@ -22,7 +22,10 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("envoy: what is no Envoy", no_envoy),
         Trial::test("envoy: one that ends at once", ends_at_once),
+        Trial::test("envoy: another version is named", another_version),
+        Trial::test("envoy: Ctrl-C before it starts", interrupted_early),
         Trial::test("envoy: one that hangs is ended with pwtest, by Ctrl-C", || goes_with_pwtest("-INT")),
+        Trial::test("envoy: one that hangs is ended with pwtest, by SIGTERM", || goes_with_pwtest("-TERM")),
         Trial::test("envoy: one that hangs is ended with pwtest, killed", || goes_with_pwtest("-KILL")),
     ];
     if let Some(path) = std::env::var_os("PWTEST_TEST_ENVOY").map(PathBuf::from) {
@@ -73,6 +76,53 @@ fn ends_at_once() -> Result<(), Failed> {
     let ran = pwtest(folder.path(), &["run", "--host", &host(&path), "one.yaml"]);
     let both = ran.stdout.contains("exited with code 7") && ran.stdout.contains("out of luck");
     check(ran.code == 3 && both, "it says how Envoy ended, and its last words", &ran)
+}
+
+/// It is told before anything is run.
+fn another_version() -> Result<(), Failed> {
+    let folder = workspace(&[("one.yaml", ONE)]);
+    let path = script(folder.path(), "exit 7\n");
+    let text = std::fs::read_to_string(&path).expect("a script").replace("1.40.0", "1.39.2");
+    std::fs::write(&path, text).expect("a file");
+    for command in ["run", "compare"] {
+        let other = if command == "run" { vec![] } else { vec!["--host", "envoy"] };
+        let own = host(&path);
+        let args = [&[command], &other[..], &["--host", &own, "one.yaml"]].concat();
+        let ran = pwtest(folder.path(), &args);
+        let all = format!("{}{}", ran.stdout, ran.stderr);
+        let says = all.contains("warning: ") && all.contains("is Envoy 1.39.2; the profile `envoy` was made from 1.40");
+        check(says, &format!("{command} names both versions"), &ran)?;
+    }
+    Ok(())
+}
+
+/// While the cases still run in memory, to see what they need.
+fn interrupted_early() -> Result<(), Failed> {
+    let plugin = "(module (memory (export \"memory\") 1) (func (export \"proxy_abi_version_0_2_1\"))\n\
+                  (func (export \"malloc\") (param i32) (result i32) i32.const 1024)\n\
+                  (func (export \"proxy_on_request_headers\") (param i32 i32 i32) (result i32) (loop $on (br $on)) (i32.const 0)))";
+    let case = |n: usize| format!("  - {{ name: c{n}, request: GET http://app.test/, snapshot: false }}\n");
+    let cases: String = (0..40).map(case).collect();
+    let scenario = format!("plugin: endless.wat\nlimits: {{ fuel: 200000000 }}\ncases:\n{cases}");
+    let folder = workspace(&[("one.yaml", &scenario), ("endless.wat", plugin), ("tmp/.keep", "")]);
+    let (path, pids) = (script(folder.path(), "exit 7\n"), folder.path().join("pids"));
+    let mut running = start(folder.path(), &path, &pids);
+    let tmp = folder.path().join("tmp");
+    let files = || std::fs::read_dir(&tmp).map(|all| all.count()).unwrap_or_default();
+    let asked = |all: std::fs::DirEntry| all.file_name().to_string_lossy().starts_with("pwtest-envoy-");
+    let made = || std::fs::read_dir(&tmp).is_ok_and(|mut all| all.any(|one| one.is_ok_and(asked)));
+    let prepares = wait(Duration::from_secs(60), made);
+    let signalled = Command::new("kill").arg("-INT").arg(running.id().to_string()).status();
+    // One case takes as long as its fuel lasts; forty take minutes.
+    let ended = wait(Duration::from_secs(60), || !matches!(running.try_wait(), Ok(None)));
+    let _ = running.kill();
+    let code = running.wait().ok().and_then(|status| status.code());
+    let never = read_pids(&pids).is_empty();
+    if prepares && ended && never && code == Some(130) && files() == 1 && signalled.is_ok_and(|status| status.success())
+    {
+        return Ok(());
+    }
+    Err(format!("prepares {prepares}, ended {ended}, no Envoy {never}, code {code:?}, {} files left", files()).into())
 }
 
 /// A hanging Envoy that has a child of its own, and pwtest waiting for it.
@@ -176,12 +226,30 @@ fn leaves_nothing(path: &Path) -> Result<(), Failed> {
     // The wrapper's process becomes Envoy's.
     let envoy = script(folder.path(), &format!("exec '{}' \"$@\"\n", path.display()));
     let pids = folder.path().join("pids");
-    let mut running = start(folder.path(), &envoy, &pids);
-    let status = running.wait().map_err(|error| error.to_string())?;
-    let ids = read_pids(&pids);
-    let left = std::fs::read_dir(folder.path().join("tmp")).map(|all| all.count()).unwrap_or_default();
-    if status.success() && !ids.is_empty() && ids.iter().all(|pid| !alive(pid)) && left == 1 {
-        return Ok(());
+    let one = std::fs::read_to_string(folder.path().join("one.yaml")).map_err(|error| error.to_string())?;
+    // A case that takes a few seconds on a real Envoy.
+    let slow = one.replace("    snapshot: false", "    upstream: { fail: timeout }\n    snapshot: false");
+    let failing = one.replace("200", "418");
+    for (signal, case) in [("", &one), ("", &failing), ("-INT", &slow), ("-TERM", &slow), ("-KILL", &slow)] {
+        std::fs::write(folder.path().join("one.yaml"), case).map_err(|error| error.to_string())?;
+        let _ = std::fs::remove_file(&pids);
+        let mut running = start(folder.path(), &envoy, &pids);
+        if !signal.is_empty() {
+            let started = wait(Duration::from_secs(60), || !read_pids(&pids).is_empty());
+            let sent = Command::new("kill").arg(signal).arg(running.id().to_string()).status();
+            if !started || !sent.is_ok_and(|status| status.success()) {
+                return Err(format!("{signal}: started {started}").into());
+            }
+        }
+        let status = running.wait().map_err(|error| error.to_string())?;
+        let ids = read_pids(&pids);
+        // Nobody is left to wait for the end of what `kill -9` leaves.
+        let limit = if signal == "-KILL" { Duration::from_secs(20) } else { Duration::ZERO };
+        let gone = wait(limit, || ids.iter().all(|pid| !alive(pid)));
+        let left = std::fs::read_dir(folder.path().join("tmp")).map(|all| all.count()).unwrap_or_default();
+        if ids.is_empty() || !gone || (signal != "-KILL" && left != 1) {
+            return Err(format!("{signal} {status}, processes {ids:?}, gone {gone}, {left} files left").into());
+        }
     }
-    Err(format!("{status}, processes {ids:?}, {left} files left").into())
+    Ok(())
 }

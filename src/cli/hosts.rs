@@ -70,10 +70,10 @@ impl HostArgs {
             mode: Mode::ReadOnly,
             deny: Deny::default(),
         };
-        runner::run(&scenarios, plugins, &options, &mut |event| {
-            if let RunEvent::Case(result) = event {
-                on_case(result);
-            }
+        runner::run(&scenarios, plugins, &options, &mut |event| match event {
+            RunEvent::Case(result) => on_case(result),
+            RunEvent::Warning(text) => eprintln!("warning: {text}"),
+            RunEvent::Started { .. } | RunEvent::Progress { .. } | RunEvent::Finished(_) => {}
         })?;
         Ok(())
     }

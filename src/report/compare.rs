@@ -39,8 +39,12 @@ struct View {
     ticks: bool,
     /// Lines of the log.
     lines: usize,
-    /// Calls that the host made and nobody saw.
-    unseen_calls: BTreeSet<String>,
+    /// What can't be told: calls that the host made and nobody saw, and what a real host shows by chance.
+    untold: BTreeSet<String>,
+    /// What would wreck the real host happened: what comes out of it then is anybody's guess.
+    crashed: bool,
+    /// A queue's owner was told of a message, which happens between two things that wait for the network.
+    told: bool,
 }
 
 impl View {
@@ -48,20 +52,34 @@ impl View {
         let loads = if result.refusal.is_some() { "refused" } else { "loaded" };
         let mut all = vec![Observable { name: "plugin".to_owned(), value: Some(loads.to_owned()) }];
         all.extend(outside_view(&result.events));
-        let tick = |event: &Event| matches!(event, Event::CallbackEntered(entered) if entered.callback == Entry::Callback(Callback::OnTick));
+        let entered = |callback: Callback| {
+            let is = |event: &Event| matches!(event, Event::CallbackEntered(entered) if entered.callback == Entry::Callback(callback));
+            result.events.iter().any(is)
+        };
         let unseen = http_calls(&result.events).enumerate().filter(|(_, (_, call))| call.upstream == NOT_SEEN);
         Self {
             order: all.iter().map(|observable| observable.name.clone()).collect(),
-            ticks: result.events.iter().any(tick),
+            ticks: entered(Callback::OnTick),
             lines: all.iter().filter(|observable| line(&observable.name).is_some()).count(),
-            unseen_calls: unseen.map(|(at, _)| format!("call {}", at + 1)).collect(),
+            untold: unseen.map(|(at, _)| format!("call {}", at + 1)).chain(result.chance.iter().cloned()).collect(),
+            crashed: result.events.iter().any(|event| matches!(event, Event::HostCrash { .. })),
+            told: entered(Callback::OnQueueReady),
             seen: all.into_iter().map(|observable| (observable.name, observable.value)).collect(),
         }
     }
 
+    /// The lines of the log in an order that does not come from when they were written.
+    fn sorted(mut self) -> Self {
+        let names: Vec<String> = self.order.iter().filter(|name| line(name).is_some()).cloned().collect();
+        let mut values: Vec<_> = names.iter().filter_map(|name| self.seen.get(name).cloned()).collect();
+        values.sort();
+        self.seen.extend(names.into_iter().zip(values));
+        self
+    }
+
     /// The value of an observable; the outer `None` where it can't be told.
     fn value(&self, name: &str) -> Option<Option<&str>> {
-        if self.unseen_calls.contains(name) {
+        if self.untold.contains(name) {
             return None;
         }
         Some(self.seen.get(name).and_then(Option::as_deref))
@@ -208,11 +226,16 @@ fn rows(case: &Compared) -> Vec<Row> {
         false => usize::MAX,
     };
     let names = names.into_iter().filter(|name| line(name).is_none_or(|number| number <= watched));
+    let crashed = views().any(|view| view.crashed);
+    let names = names.filter(|name| !crashed || *name == "plugin");
+    let told = views().all(|view| view.told);
+    let sorted: Vec<Option<View>> = case.views.iter().map(|view| view.clone().map(View::sorted)).collect();
+    let views_of = if told { &sorted } else { &case.views };
     let cell = |view: &Option<View>, name: &str| -> Cell {
         view.as_ref().and_then(|view| view.value(name)).map(|value| value.map(str::to_owned))
     };
     names
-        .map(|name| (name.clone(), case.views.iter().map(|view| cell(view, name)).collect::<Vec<_>>()))
+        .map(|name| (name.clone(), views_of.iter().map(|view| cell(view, name)).collect::<Vec<_>>()))
         .filter(|(_, cells)| {
             let mut known = cells.iter().flatten();
             known.next().is_some_and(|first| known.any(|other| other != first))

@@ -80,6 +80,7 @@ pub(super) fn empty_result(job: &Job<'_>) -> CaseResult {
         modules: Vec::new(),
         variant: String::new(),
         unseen: Vec::new(),
+        chance: std::collections::BTreeSet::new(),
     }
 }
 

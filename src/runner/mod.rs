@@ -158,10 +158,11 @@ fn execute(
     }
     in_memory(&imitated, plugins, options, &mut show);
     for (path, jobs) in real {
-        let warning = envoy::run(path, &jobs, plugins, options, &mut |at, result| show.take(at, result))?;
-        if let Some(warning) = warning {
-            (show.on_event)(&RunEvent::Warning(&warning));
+        let binary = envoy::Binary::open(path)?;
+        if let Some(warning) = &binary.warning {
+            (show.on_event)(&RunEvent::Warning(warning));
         }
+        binary.run(&jobs, plugins, options, &mut |at, result| show.take(at, result))?;
     }
     Ok(())
 }

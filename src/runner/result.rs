@@ -44,6 +44,8 @@ pub struct CaseResult {
     pub variant: String,
     /// What could not be judged, on a host that is looked at from outside.
     pub unseen: Vec<Unseen>,
+    /// What a real host shows by chance: names of observables as `trace::views::outside_view` has them.
+    pub chance: std::collections::BTreeSet<String>,
 }
 
 /// An expectation that nobody outside could judge.

@@ -192,10 +192,11 @@ wasi_rows! {
     path_readlink ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, path: i32, path_len: i32, buf: i32, buf_len: i32, used: i32) = |wasi, _, _, _, _, _, used| wasi.nothing(used, NOTSUP);
     /// No sockets.
     sock_accept ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, flags: i32, opened: i32) = |wasi, _, _, opened| wasi.nothing(opened, NOTSUP);
-    /// No sockets.
+    /// No sockets. The flags are 16 bits.
     sock_recv ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, flags: i32, read: i32, out_flags: i32) = |wasi, _, _, _, _, read, out_flags| {
         wasi.write(read, &[0; 4])?;
-        wasi.nothing(out_flags, NOTSUP)
+        wasi.write(out_flags, &[0; 2])?;
+        Err(NOTSUP)
     };
     /// No sockets.
     sock_send ["wasi_snapshot_preview1" "wasi_unstable"] (fd: i32, iovs: i32, iovs_len: i32, flags: i32, sent: i32) = |wasi, _, _, _, _, sent| wasi.nothing(sent, NOTSUP);

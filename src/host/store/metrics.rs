@@ -61,6 +61,10 @@ impl Metrics {
 
     /// Counter: only upwards. Gauge: both ways. Histogram: refused.
     pub fn increment(&mut self, vm: VmIndex, id: MetricId, offset: i64) -> Result<Changed, Status> {
+        if id.0 & 3 >= 2 && self.vms.get(&vm).is_none_or(|ids| !ids.metrics.contains_key(&id)) {
+            // Envoy 1.40 looks at the type in the id first, as it does when the value is asked for.
+            return Err(Status::BadArgument);
+        }
         self.change(vm, id, |kind, old| match kind {
             MetricType::Counter if offset > 0 => Ok(old.wrapping_add(offset as u64)),
             MetricType::Gauge => Ok(old.wrapping_add_signed(offset)),

@@ -49,6 +49,7 @@ pub fn passed(name: &str) -> CaseResult {
         modules: Vec::new(),
         variant: String::new(),
         unseen: Vec::new(),
+        chance: std::collections::BTreeSet::new(),
     }
 }
 

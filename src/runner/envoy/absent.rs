@@ -14,13 +14,27 @@ pub fn path_of(host: &str) -> Option<PathBuf> {
     host.strip_prefix("envoy@").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-/// Says that there is nothing to run it with.
-pub fn run(
-    _: &Path,
-    _: &[(usize, &Job<'_>)],
-    _: &Plugins,
-    _: &RunOptions,
-    _: &mut dyn FnMut(usize, CaseResult),
-) -> Result<Option<String>, EnvoyError> {
-    Err(EnvoyError::NotBuilt)
+/// A binary that nobody can run.
+#[derive(Debug)]
+pub struct Binary {
+    /// Nothing.
+    pub warning: Option<String>,
+}
+
+impl Binary {
+    /// Says that there is nothing to run it with.
+    pub fn open(_: &Path) -> Result<Self, EnvoyError> {
+        Err(EnvoyError::NotBuilt)
+    }
+
+    /// Says that there is nothing to run it with.
+    pub fn run(
+        &self,
+        _: &[(usize, &Job<'_>)],
+        _: &Plugins,
+        _: &RunOptions,
+        _: &mut dyn FnMut(usize, CaseResult),
+    ) -> Result<(), EnvoyError> {
+        Err(EnvoyError::NotBuilt)
+    }
 }

@@ -1,6 +1,7 @@
 //! What has to be known of a case before it is played on a real Envoy: the case is run in memory first, and its trace
 //! says which servers it needs, how long to wait for what, and whether it can share a process with others.
 
+use super::chance;
 use super::config::Origin;
 use super::unseen::{self, Sight};
 use crate::diagnostic::Span;
@@ -17,7 +18,7 @@ use crate::scenario::{
     Spanned, StepKind, TrapVm, Upstream,
 };
 use crate::trace::views::{self, SeenMessage};
-use crate::trace::{Effect, Entry, Event, GrpcKind, HostcallResult, Peer, TrapKind, Value};
+use crate::trace::{Effect, Entry, Event, GrpcKind, HostcallResult, HttpCall, Peer, TrapKind, Value};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -69,6 +70,8 @@ pub struct Cast<'a> {
     pub attempts: usize,
     /// Its run in memory.
     pub rehearsal: Rehearsal,
+    /// What is there by chance.
+    pub chance: BTreeSet<String>,
     /// The modules' bytes, by plugin.
     pub modules: Vec<Vec<u8>>,
     /// The way to the origin, for each step.
@@ -83,6 +86,46 @@ pub struct Cast<'a> {
     pub hasty: bool,
     /// Milliseconds until Envoy gives up on the origin.
     pub route_timeout_ms: u64,
+}
+
+impl Cast<'_> {
+    /// The calls that somebody serves, in the order in which plugins make them.
+    pub fn calls(&self) -> impl Iterator<Item = &HttpCall> {
+        self.served(&self.rehearsal.events)
+    }
+
+    fn served<'e>(&'e self, events: &'e [Event]) -> impl Iterator<Item = &'e HttpCall> {
+        views::http_calls(events).map(|(_, call)| &**call).filter(|call| self.is_served(call))
+    }
+
+    /// Whether somebody listens where a call goes.
+    pub fn is_served(&self, call: &HttpCall) -> bool {
+        let name = String::from_utf8_lossy(&call.upstream);
+        matches!(self.upstreams.get(&*name), Some(Served::By { .. }))
+    }
+
+    /// How many of them are made while plugins start.
+    pub fn calls_at_start(&self) -> usize {
+        let events = &self.rehearsal.events;
+        let first_step = events.iter().position(|event| matches!(event, Event::Step(_))).unwrap_or(events.len());
+        self.served(events.get(..first_step).unwrap_or_default()).count()
+    }
+
+    /// Whether the request of this step has come to its end in memory before the next step.
+    pub fn ends_at_once(&self, step: usize) -> bool {
+        let Some(run) = self.rehearsal.steps.get(step) else { return true };
+        let Some(exchange) = run.exchange else { return true };
+        let is = |event: &Event| matches!(event, Event::Step(started) if started.index == step);
+        let Some(start) = self.rehearsal.events.iter().position(is) else { return !run.stuck };
+        let mut behind = self.rehearsal.events.iter().skip(start + 1);
+        behind
+            .find_map(|event| match event {
+                Event::Step(_) => Some(false),
+                Event::ExchangeClosed(closed) => (*closed == exchange).then_some(true),
+                _ => None,
+            })
+            .unwrap_or(!run.stuck)
+    }
 }
 
 /// More real time than this nobody waits for.
@@ -183,6 +226,7 @@ pub fn cast<'a>(
         ticks,
         hasty,
         route_timeout_ms,
+        chance: chance::names(&rehearsal.events, &otherwise.events),
         rehearsal,
     })
 }
@@ -214,7 +258,7 @@ static LATER: Profile =
 const SLACK: Duration = Duration::from_millis(25);
 
 /// Runs a case in memory where everything that nobody promises is otherwise.
-pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
+pub fn rehearse_otherwise(job: &Job<'_>, rehearsal: &Rehearsal, plugins: &Plugins) -> Rehearsal {
     let mut scenario = job.scenario.clone();
     scenario.clock_ns = scenario.clock_ns.wrapping_add(987_654_321_987_654_000);
     scenario.seed = scenario.seed.wrapping_add(1);
@@ -242,9 +286,15 @@ pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
         }
     }
     let mut case = job.case.clone().into_owned();
-    for step in &mut case.steps {
+    for (index, step) in case.steps.iter_mut().enumerate() {
         match &mut step.kind {
             StepKind::Advance(duration) => *duration += SLACK,
+            StepKind::Request(request) => {
+                let way = origin(job.scenario.protocol, request, index, rehearsal);
+                if let (Upstream::Reply(reply), Origin::Http1) = (&mut request.upstream, way) {
+                    announce(reply);
+                }
+            }
             StepKind::Connect(connect) => {
                 for event in &mut connect.events {
                     if let ConnectEvent::Advance(duration) = event {
@@ -252,10 +302,13 @@ pub fn rehearse_otherwise(job: &Job<'_>, plugins: &Plugins) -> Rehearsal {
                     }
                 }
             }
-            StepKind::Request(_)
-            | StepKind::Reconfigure { .. }
-            | StepKind::ForeignFunction { .. }
-            | StepKind::Shutdown => {}
+            StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } | StepKind::Shutdown => {}
+        }
+        for callout in &mut step.callouts {
+            let way = served(&callout.reply, &callout.to.value, &rehearsal.events, false);
+            if let (CalloutReply::Reply(reply, _), Served::By { http2: false }) = (&mut callout.reply, way) {
+                announce(reply);
+            }
         }
     }
     let (host, store) = (job.host.clone(), job.store);
@@ -287,6 +340,14 @@ fn breaks_off_at_once(events: &[Event]) -> bool {
 /// Whether the case is about TCP.
 fn connects(job: &Job<'_>) -> bool {
     job.case.steps.iter().any(|step| matches!(step.kind, StepKind::Connect(_)))
+}
+
+/// HTTP/1.1 announces that there is no body.
+fn announce(reply: &mut Reply) {
+    let known = reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
+    if reply.body.is_none() && !known {
+        reply.headers.push(("content-length".into(), "0".into()));
+    }
 }
 
 fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'static str> {
@@ -368,6 +429,9 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
     }
     if job.scenario.limits.memory.is_some() {
         return Err("the limits of a case are pwtest's");
+    }
+    if reads(events).any(|path| path == "xds.node") {
+        return Err("Envoy's description of its own node is long, and nobody else's");
     }
     let given: Vec<&str> = job.scenario.properties.iter().map(|(path, _)| path.value.as_str()).collect();
     if !given.is_empty() && reads(events).any(|path| given.iter().any(|given| overlaps(given, &path))) {
@@ -515,6 +579,12 @@ fn alone(job: &Job<'_>, rehearsal: &Rehearsal) -> bool {
         Event::CallbackEntered(entered) => matches!(entered.callback, Entry::Start(_)),
         _ => false,
     });
+    // Whether the request goes out beside the answer hangs on a connection that another case may have left.
+    let both =
+        |calls: &[&str]| ["proxy_continue_stream", "proxy_send_local_response"].iter().all(|n| calls.contains(n));
+    let two_minded = events
+        .split(|event| matches!(event, Event::CallbackEntered(_)))
+        .any(|of| both(&views::hostcalls(of).map(|record| record.name).collect::<Vec<_>>()));
     let unanswered = views::http_calls(events).count()
         > events.iter().filter(|event| matches!(event, Event::CallAnswered { .. })).count();
     // What Envoy 1.40 was seen to die of.
@@ -540,6 +610,7 @@ fn alone(job: &Job<'_>, rehearsal: &Rehearsal) -> bool {
         || calls_early
         || start_functions
         || unanswered
+        || two_minded
         || deadly
         || start_matters
         || traps_at_start

@@ -7,10 +7,12 @@
 
 mod barrier;
 mod cast;
+mod chance;
 mod client;
 mod config;
 mod error;
 mod http1;
+mod interrupt;
 mod log;
 mod play;
 mod process;
@@ -30,6 +32,7 @@ use super::case::{self, Job};
 use super::result::{CaseResult, CaseStatus, Unseen};
 use super::{Plugins, RunOptions};
 use cast::{Cast, cast};
+use interrupt::Interrupts;
 use session::Session;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -54,65 +57,85 @@ pub fn path_of(host: &str) -> Option<PathBuf> {
 struct Shared<'a> {
     path: &'a Path,
     folder: &'a Path,
+    interrupts: &'a Interrupts,
     batches: Mutex<VecDeque<Vec<Cast<'a>>>>,
     sessions: AtomicUsize,
     stop: AtomicBool,
 }
 
-/// Runs cases on the Envoy of this path; results come as they are there, with the place of the job.
-pub fn run<'a>(
-    path: &Path,
-    jobs: &'a [(usize, &'a Job<'a>)],
-    plugins: &'a Plugins,
-    options: &RunOptions,
-    take: &mut dyn FnMut(usize, CaseResult),
-) -> Result<Option<String>, EnvoyError> {
-    let unusable = |error: std::io::Error| EnvoyError::Unusable { path: path.to_owned(), why: error.to_string() };
-    let runtime = session::runtime().map_err(unusable)?;
-    let version = runtime.block_on(session::or_interrupted(process::version(path)))??;
-    drop(runtime);
-    let warning = (!version.starts_with(&format!("{KNOWN_VERSION}.")))
-        .then(|| format!("{} is Envoy {version}; the profile `envoy` was made from {KNOWN_VERSION}", path.display()));
-    let folder = tempfile::Builder::new().prefix("pwtest-envoy-").tempdir().map_err(unusable)?;
-    let mut casts = Vec::new();
-    for (at, job) in jobs {
-        match prepare(*at, job, plugins) {
-            Ok(cast) => casts.push(*cast),
-            Err(result) => take(*at, *result),
-        }
+/// A binary that says that it is Envoy.
+#[derive(Debug)]
+pub struct Binary {
+    path: PathBuf,
+    interrupts: Interrupts,
+    /// What the user should know of it.
+    pub warning: Option<String>,
+}
+
+impl Binary {
+    /// Asks the binary at this path which version it is.
+    pub fn open(path: &Path) -> Result<Self, EnvoyError> {
+        let unusable = |error: std::io::Error| EnvoyError::Unusable { path: path.to_owned(), why: error.to_string() };
+        let interrupts = Interrupts::begin();
+        let version = session::runtime().map_err(unusable)?.block_on(interrupts.or(process::version(path)))??;
+        let warning = (!version.starts_with(&format!("{KNOWN_VERSION}."))).then(|| {
+            format!("{} is Envoy {version}; the profile `envoy` was made from {KNOWN_VERSION}", path.display())
+        });
+        Ok(Self { path: path.to_owned(), interrupts, warning })
     }
-    let shared = Shared {
-        path,
-        folder: folder.path(),
-        batches: Mutex::new(batches(casts)),
-        sessions: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-    };
-    let threads = options.jobs.clamp(1, MOST_PROCESSES);
-    let failure = std::thread::scope(|scope| {
-        let (sender, results) = mpsc::channel();
-        for _ in 0..threads {
-            let (sender, shared) = (sender.clone(), &shared);
-            scope.spawn(move || {
-                if let Err(error) = work(shared, &sender) {
-                    shared.stop.store(true, Ordering::Relaxed);
-                    let _ = sender.send(Err(error));
-                }
-            });
-        }
-        drop(sender);
-        let mut failure = None;
-        for result in results {
-            match result {
-                Ok((at, result)) => take(at, *result),
-                Err(error) => failure = failure.or(Some(error)),
+
+    /// Runs cases on it; results come as they are there, with the place of the job.
+    pub fn run<'a>(
+        &self,
+        jobs: &'a [(usize, &'a Job<'a>)],
+        plugins: &'a Plugins,
+        options: &RunOptions,
+        take: &mut dyn FnMut(usize, CaseResult),
+    ) -> Result<(), EnvoyError> {
+        let (path, interrupts) = (self.path.as_path(), &self.interrupts);
+        let unusable = |error: std::io::Error| EnvoyError::Unusable { path: path.to_owned(), why: error.to_string() };
+        let folder = tempfile::Builder::new().prefix("pwtest-envoy-").tempdir().map_err(unusable)?;
+        let mut casts = Vec::new();
+        for (at, job) in jobs {
+            if interrupts.wanted() {
+                return Err(EnvoyError::Interrupted);
+            }
+            match prepare(*at, job, plugins) {
+                Ok(cast) => casts.push(*cast),
+                Err(result) => take(*at, *result),
             }
         }
-        failure
-    });
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(warning),
+        let shared = Shared {
+            path,
+            folder: folder.path(),
+            interrupts,
+            batches: Mutex::new(batches(casts)),
+            sessions: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        };
+        let threads = options.jobs.clamp(1, MOST_PROCESSES);
+        let failure = std::thread::scope(|scope| {
+            let (sender, results) = mpsc::channel();
+            for _ in 0..threads {
+                let (sender, shared) = (sender.clone(), &shared);
+                scope.spawn(move || {
+                    if let Err(error) = work(shared, &sender) {
+                        shared.stop.store(true, Ordering::Relaxed);
+                        let _ = sender.send(Err(error));
+                    }
+                });
+            }
+            drop(sender);
+            let mut failure = None;
+            for result in results {
+                match result {
+                    Ok((at, result)) => take(at, *result),
+                    Err(error) => failure = failure.or(Some(error)),
+                }
+            }
+            failure
+        });
+        failure.map_or(Ok(()), Err)
     }
 }
 
@@ -125,7 +148,7 @@ fn work(shared: &Shared<'_>, sender: &Sender) -> Result<(), EnvoyError> {
             return Ok(());
         }
         let folder = shared.folder.join(shared.sessions.fetch_add(1, Ordering::Relaxed).to_string());
-        let session = Session { path: shared.path, folder: &folder };
+        let session = Session { path: shared.path, folder: &folder, interrupts: shared.interrupts };
         let left = session.run(batch, &mut |at, result| {
             let _ = sender.send(Ok((at, Box::new(result))));
         })?;
@@ -157,7 +180,7 @@ fn prepare<'a>(at: usize, job: &'a Job<'a>, plugins: &Plugins) -> Result<Box<Cas
             }
         }
     }
-    let otherwise = cast::rehearse_otherwise(job, plugins);
+    let otherwise = cast::rehearse_otherwise(job, &rehearsal, plugins);
     cast(at, job, rehearsal, &otherwise, modules).map(Box::new).map_err(|why| {
         result.status = CaseStatus::Unseen;
         let span = Some(job.case.span.clone());

@@ -10,7 +10,7 @@ use super::error::EnvoyError;
 use super::log::Record;
 use super::process::Envoy;
 use super::stage::{Answer, Flight, Stage};
-use super::tracer::{Speaker, Tracer};
+use super::tracer::{self, Speaker, Tracer};
 use super::wire::Lead;
 use crate::abi::{ExchangeId, MetricType};
 use crate::host::GrpcInput;
@@ -18,7 +18,7 @@ use crate::runner::drive::{StepRun, label};
 use crate::runner::result::Unseen;
 use crate::runner::verdict;
 use crate::scenario::{Callout, CalloutReply, Case, Expect, Failure as Fault, Request, Step, StepKind, Upstream};
-use crate::trace::{Effect, Event, HttpCall, StepStarted};
+use crate::trace::{Effect, Event, HttpCall, StepStarted, views};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -71,11 +71,14 @@ pub struct Player<'a> {
     due: BTreeMap<(u64, u64), Due>,
     scheduled: u64,
     now_ns: u64,
-    taken: usize,
+    /// Calls in the order in which they were given plans, which is that of the plugins.
+    order: Vec<usize>,
+    /// Since when a call has been there whose turn it is not.
+    early_since: Option<Instant>,
     over: bool,
-    kept: Vec<Record>,
-    /// The first request is on its way; what came before came from starting.
+    /// The first step is on; what came before came from starting.
     begun: bool,
+    kept: Vec<Record>,
 }
 
 struct Plan<'a> {
@@ -121,10 +124,11 @@ impl<'a> Player<'a> {
             due: BTreeMap::new(),
             scheduled: 0,
             now_ns: 0,
-            taken: 0,
+            order: Vec::new(),
+            early_since: None,
             over: false,
-            kept: Vec::new(),
             begun: false,
+            kept: Vec::new(),
         }
     }
 
@@ -251,7 +255,14 @@ impl<'a> Player<'a> {
             self.stage.scene.borrow_mut().sightings = later;
         }
         let scene = self.stage.scene.borrow();
-        let calls: Vec<HttpCall> = scene.calls.iter().map(|call| call.call.clone()).collect();
+        let mut arrived = self.order.iter().filter_map(|at| scene.calls.get(*at)).map(|call| call.call.clone());
+        // One for each call of a plugin, whether anybody could see it or not.
+        let mut calls: Vec<HttpCall> = views::http_calls(&self.cast.rehearsal.events)
+            .map(|(_, call)| {
+                self.cast.is_served(call).then(|| arrived.next()).flatten().unwrap_or_else(tracer::not_seen)
+            })
+            .collect();
+        calls.extend(arrived);
         drop(scene);
         self.tracer.absorb(&records, sightings, &calls);
     }
@@ -310,8 +321,8 @@ impl<'a> Player<'a> {
                 }
             }
         }
-        let rehearsed = self.cast.rehearsal.steps.get(index);
-        let stuck = rehearsed.is_some_and(|run| run.stuck);
+        // In memory, too, it only ends in a later step, or not at all.
+        let stuck = !self.cast.ends_at_once(index);
         let mut patience = if stuck { SHORT_PATIENCE } else { PATIENCE };
         if self.cast.route_timeout_ms < 15_000 && !stuck {
             patience += Duration::from_millis(self.cast.route_timeout_ms);
@@ -336,7 +347,7 @@ impl<'a> Player<'a> {
                 continue;
             }
             // The rest of a message that is shorter than announced never comes.
-            if !stuck && !hurried && quiet.elapsed() > SHORT_PATIENCE {
+            if !stuck && !hurried && self.cast.route_timeout_ms >= 15_000 && quiet.elapsed() > SHORT_PATIENCE {
                 self.stage.hurry.notify_waiters();
                 hurried = true;
             }
@@ -450,33 +461,65 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
+    /// The next call that has arrived, in the order in which plugins made them in memory: on the wire two calls of one
+    /// callback overtake each other.
+    fn next_call(&mut self) -> Option<(usize, HttpCall, bool)> {
+        let rehearsed: Vec<_> = self.cast.calls().collect();
+        let mut scene = self.stage.scene.borrow_mut();
+        let waiting: Vec<usize> =
+            scene.calls.iter().enumerate().filter(|(_, c)| c.complete && !c.planned).map(|(at, _)| at).collect();
+        let Some(first) = waiting.first().copied() else {
+            self.early_since = None;
+            return None;
+        };
+        let due = rehearsed.get(self.order.len()).map(|call| (call.upstream.clone(), path(call)));
+        let fits = |at: &usize| {
+            let call = scene.calls.get(*at).map(|call| (call.call.upstream.clone(), path(&call.call)));
+            call.is_some() && call == due
+        };
+        let mut found = waiting.iter().copied().find(fits);
+        let mut copy = false;
+        if found.is_none() {
+            // Plugins start three times, and call each time; one of them is the worker's.
+            let made = self.cast.calls_at_start();
+            let started = |at: &usize| {
+                let call = scene.calls.get(*at).map(|call| (call.call.upstream.clone(), path(&call.call)));
+                rehearsed.iter().take(made).any(|known| call == Some((known.upstream.clone(), path(known))))
+            };
+            found = waiting.iter().copied().find(started);
+            copy = found.is_some();
+        }
+        if found.is_none() {
+            let since = *self.early_since.get_or_insert_with(Instant::now);
+            if due.is_some() && since.elapsed() < SHORT_PATIENCE {
+                return None;
+            }
+            found = Some(first);
+        }
+        self.early_since = None;
+        let at = found?;
+        let call = scene.calls.get_mut(at)?;
+        call.planned = true;
+        let call = call.call.clone();
+        drop(scene);
+        if !copy {
+            self.order.push(at);
+        }
+        Some((at, call, copy))
+    }
+
     /// Every call that has arrived meets the first plan for its upstream that has not been used.
     fn plan_calls(&mut self) {
         self.plan_services();
         let step = self.steps.len().saturating_sub(1);
-        loop {
-            let call = {
-                let mut scene = self.stage.scene.borrow_mut();
-                let next = scene.calls.iter_mut().enumerate().nth(self.taken);
-                match next {
-                    Some((at, call)) if call.complete => {
-                        call.planned = true;
-                        Some((at, call.call.clone()))
-                    }
-                    _ => None,
-                }
-            };
-            let Some((at, call)) = call else { return };
-            self.taken = at + 1;
-            let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &call.upstream[..];
-            let early = !self.begun;
-            let again = |plan: &&mut Plan<'_>| plan.callout.to.value.as_bytes() == &call.upstream[..];
-            let mut unused = self.plans.iter_mut().find(to);
-            if unused.is_none() && early {
-                // Plugins start three times, and call each time.
-                unused = self.plans.iter_mut().find(again);
-            }
+        while let Some((at, call, copy)) = self.next_call() {
+            let planned = |plan: &&mut Plan<'_>| plan.callout.to.value.as_bytes() == &call.upstream[..];
+            let unused = self.plans.iter_mut().find(|plan| planned(plan) && plan.used == copy);
             let Some(plan) = unused else {
+                if copy {
+                    self.schedule(self.now_ns, Due::Answer(at, Answer::Reset));
+                    continue;
+                }
                 let span = self.cast.case.steps.get(step).map(|s| s.span.clone());
                 let failure = verdict::unplanned_call(&call, span, self.tracer.events.len());
                 if let Some(run) = self.steps.get_mut(step) {
@@ -487,7 +530,7 @@ impl<'a> Player<'a> {
             };
             plan.used = true;
             let (callout, planned_in) = (plan.callout, plan.step);
-            if let Some(expected) = &callout.expect {
+            if let (Some(expected), false) = (&callout.expect, copy) {
                 let failures = verdict::judge_call(expected, &call, self.tracer.events.len());
                 if let Some(run) = self.steps.get_mut(planned_in) {
                     run.failures.extend(failures);
@@ -557,4 +600,9 @@ impl<'a> Player<'a> {
             }
         }
     }
+}
+
+/// What a call asks for.
+fn path(call: &HttpCall) -> Option<Bytes> {
+    call.headers.iter().find(|(name, _)| name == ":path").map(|(_, value)| value.clone())
 }

@@ -1,7 +1,7 @@
 //! One Envoy as a process: started under a shell that ends it when pwtest goes away, watched, and stopped.
 //!
 //! Whatever becomes of pwtest (a panic, Ctrl-C, `kill -9`), its end of a pipe closes, and the shell kills its whole
-//! process group.
+//! process group. A second pipe that all of them hold tells when the last one is gone: only then its folder can go.
 
 use super::error::EnvoyError;
 use super::http1;
@@ -10,13 +10,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// Envoy starts every plugin three times before it is ready, on a machine that may have other things to do.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// `$0` takes the exit code, `$0.pid` the number of the process, the rest is the command. Nobody writes to the pipe: its end is the sign.
-const GUARD: &str = r#"exec 3<&0
+/// `--version` is answered at once, but for a machine that has to read a large file first.
+const VERSION_LIMIT: Duration = Duration::from_secs(20);
+
+/// What was killed is gone after so long; what is not has left its process group.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// `$0` takes the exit code, `$0.pid` the number of the process, the rest is the command. Nobody writes to the two pipes: their end is the sign. The one at
+/// the shell's output stays open at 4 in everything that it starts.
+const GUARD: &str = r#"exec 3<&0 4>&1 >&2
 "$@" <&- 3<&- &
 child=$!
 echo $child >"$0.pid"
@@ -30,14 +37,48 @@ kill -9 0
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
-    child: Child,
-    /// Dropping it ends the process.
-    guard: Option<ChildStdin>,
+    group: Group,
     exit_file: PathBuf,
     /// Its log.
     pub log: LogFile,
     /// Where its admin interface listens.
     pub admin: SocketAddr,
+}
+
+/// A shell and everything that it started. Dropped, all of it is gone.
+#[derive(Debug)]
+struct Group {
+    shell: Child,
+    /// Its end is theirs.
+    guard: Option<ChildStdin>,
+    /// Ends with the last of them.
+    held: Option<ChildStdout>,
+}
+
+impl Group {
+    fn new(mut shell: Child) -> Self {
+        let (guard, held) = (shell.stdin.take(), shell.stdout.take());
+        Self { shell, guard, held }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        let Some(mut held) = self.held.take().and_then(|held| held.into_owned_fd().ok()).map(std::fs::File::from)
+        else {
+            return;
+        };
+        let (sender, gone) = std::sync::mpsc::channel();
+        // A thread, for a pipe has no time limit of its own.
+        let waits = std::thread::Builder::new().spawn(move || {
+            let _ = std::io::copy(&mut held, &mut std::io::sink());
+            let _ = sender.send(());
+        });
+        if waits.is_ok() {
+            let _ = gone.recv_timeout(END_LIMIT);
+        }
+    }
 }
 
 /// The version that a binary says it is: `1.40.0`.
@@ -49,14 +90,12 @@ pub async fn version(path: &Path) -> Result<String, EnvoyError> {
     }
     let folder = tempfile::tempdir().map_err(|error| unusable(error.to_string()))?;
     let (said, exit) = (folder.path().join("said"), folder.path().join("exit"));
-    let mut child =
-        spawn(path, &["--version".to_owned()], &said, &exit).map_err(|error| unusable(error.to_string()))?;
-    let guard = child.stdin.take();
-    let ended = tokio::time::timeout(Duration::from_secs(10), child.wait()).await;
-    drop(guard);
+    let child = spawn(path, &["--version".to_owned()], &said, &exit).map_err(|error| unusable(error.to_string()))?;
+    let mut group = Group::new(child);
+    let ended = tokio::time::timeout(VERSION_LIMIT, group.shell.wait()).await;
+    drop(group);
     if ended.is_err() {
-        let _ = child.wait().await;
-        return Err(unusable("it does not look like Envoy: `--version` did not end within 10 seconds".to_owned()));
+        return Err(unusable("it does not look like Envoy: `--version` did not end within 20 seconds".to_owned()));
     }
     let text = String::from_utf8_lossy(&std::fs::read(&said).unwrap_or_default()).into_owned();
     // `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`
@@ -79,7 +118,7 @@ fn spawn(path: &Path, arguments: &[String], log: &Path, exit: &Path) -> std::io:
         .arg(path)
         .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(out.try_clone()?)
+        .stdout(Stdio::piped())
         .stderr(out)
         .process_group(0)
         .kill_on_drop(true)
@@ -134,10 +173,9 @@ impl Envoy {
         let mut arguments: Vec<String> = arguments.into_iter().flatten().collect();
         arguments.push("--disable-hot-restart".to_owned());
         let exit_file = file("exit");
-        let mut child = spawn(path, &arguments, log.path(), &exit_file).map_err(io)?;
-        let guard = child.stdin.take();
+        let group = Group::new(spawn(path, &arguments, log.path(), &exit_file).map_err(io)?);
         let admin = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { child, guard, exit_file, log, admin };
+        let mut envoy = Self { group, exit_file, log, admin };
         let until = Instant::now() + START_LIMIT;
         loop {
             if let Some(error) = envoy.died() {
@@ -145,7 +183,6 @@ impl Envoy {
             }
             if Instant::now() > until {
                 let tail = envoy.log.tail();
-                envoy.stop().await;
                 return Err(EnvoyError::NotReady { seconds: START_LIMIT.as_secs(), tail }.into());
             }
             let address = std::fs::read_to_string(file("admin")).ok().and_then(|text| text.trim().parse().ok());
@@ -180,7 +217,7 @@ impl Envoy {
 
     /// Why it is gone, if it is.
     pub fn died(&mut self) -> Option<EnvoyError> {
-        match self.child.try_wait() {
+        match self.group.shell.try_wait() {
             Ok(None) => None,
             Ok(Some(_)) | Err(_) => {
                 let code = std::fs::read_to_string(&self.exit_file).ok().and_then(|text| text.trim().parse().ok());
@@ -191,20 +228,12 @@ impl Envoy {
 
     /// Waits until it ends, however long that takes.
     pub async fn ending(&mut self) -> EnvoyError {
-        let _ = self.child.wait().await;
+        let _ = self.group.shell.wait().await;
         self.died().unwrap_or(EnvoyError::Exited { code: None, tail: self.log.tail() })
     }
 
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self, limit: Duration) -> bool {
-        tokio::time::timeout(limit, self.child.wait()).await.is_ok()
-    }
-
-    /// Ends it at once.
-    pub async fn stop(&mut self) {
-        drop(self.guard.take());
-        if !self.ended(Duration::from_secs(5)).await {
-            let _ = self.child.start_kill();
-        }
+        tokio::time::timeout(limit, self.group.shell.wait()).await.is_ok()
     }
 }

@@ -4,6 +4,7 @@ use super::barrier::Barrier;
 use super::cast::{Cast, Served};
 use super::config::{self, Entry, Origin, Upstream};
 use super::error::EnvoyError;
+use super::interrupt::Interrupts;
 use super::log::Record;
 use super::play::{Played, Player};
 use super::process::{Envoy, StartFailed};
@@ -17,7 +18,6 @@ use crate::runner::result::{CaseResult, CaseStatus};
 use crate::scenario::PluginSpec;
 use crate::trace::Event;
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -29,6 +29,8 @@ pub struct Session<'a> {
     pub path: &'a Path,
     /// A folder of its own.
     pub folder: &'a Path,
+    /// Who ends it.
+    pub interrupts: &'a Interrupts,
 }
 
 /// A process that is ready: its surroundings, the ports of its listeners, and who logs how in each case.
@@ -48,18 +50,6 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Something that ends when the user wants it to.
-pub async fn or_interrupted<T>(running: impl Future<Output = T>) -> Result<T, EnvoyError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let both = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = both else { return Ok(running.await) };
-    tokio::select! {
-        done = running => Ok(done),
-        _ = interrupt.recv() => Err(EnvoyError::Interrupted),
-        _ = terminate.recv() => Err(EnvoyError::Interrupted),
-    }
-}
-
 impl<'a> Session<'a> {
     /// Plays a batch; gives back what has to be played in another process.
     pub fn run<'c>(&self, batch: Vec<Cast<'c>>, take: &mut Take<'_>) -> Result<Vec<Vec<Cast<'c>>>, EnvoyError> {
@@ -67,7 +57,7 @@ impl<'a> Session<'a> {
             |error: std::io::Error| EnvoyError::Unusable { path: self.path.to_owned(), why: error.to_string() };
         let runtime = runtime().map_err(unusable)?;
         let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, or_interrupted(self.batch(batch, take)))?
+        local.block_on(&runtime, self.interrupts.or(self.batch(batch, take)))?
     }
 
     async fn batch<'c>(&self, mut batch: Vec<Cast<'c>>, take: &mut Take<'_>) -> Result<Vec<Vec<Cast<'c>>>, EnvoyError> {
@@ -123,7 +113,7 @@ impl<'a> Session<'a> {
             // What is still to come from this case is not the next one's.
             let _ = envoy.log.read_new();
         }
-        envoy.stop().await;
+        drop(envoy);
         let left: Vec<Cast<'c>> = rest.map(|(_, cast)| cast).collect();
         if !left.is_empty() {
             again.push(left);
@@ -266,6 +256,7 @@ fn judged(cast: &Cast<'_>, mut played: Played, error: Option<&EnvoyError>, begun
     };
     result.unseen.clone_from(&cast.unseen);
     result.unseen.append(&mut played.unseen);
+    result.chance.clone_from(&cast.chance);
     result.events = std::sync::Arc::new(played.events);
     result.duration = begun.elapsed();
     result

@@ -7,6 +7,7 @@ use super::log::Record;
 use super::stage::shared;
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status};
 use crate::host::hostcalls;
+use crate::trace::views::NOT_SEEN;
 use crate::trace::{
     CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, GrpcCall, GrpcKind, HostcallRecord,
     HostcallResult, HttpCall, Trap, TrapKind,
@@ -244,15 +245,7 @@ impl Tracer {
             None => HostcallResult::None,
         };
         if name == "proxy_http_call" && result == HostcallResult::Status(Status::Ok) {
-            let unseen = HttpCall {
-                id: crate::abi::CallId(0),
-                upstream: Bytes::from_static(b"(not seen)"),
-                headers: Vec::new(),
-                body: Bytes::new(),
-                trailers: Vec::new(),
-                timeout_ms: 0,
-            };
-            effects.push(Effect::HttpCall(shared(calls.get(self.calls_made).unwrap_or(&unseen))));
+            effects.push(Effect::HttpCall(shared(calls.get(self.calls_made).unwrap_or(&not_seen()))));
             self.calls_made += 1;
         }
         if matches!(name, "proxy_grpc_call" | "proxy_grpc_stream") && result == HostcallResult::Status(Status::Ok) {
@@ -346,6 +339,18 @@ impl Tracer {
             panic: None,
             frames: Vec::new(),
         })));
+    }
+}
+
+/// A call that was made and that nobody saw.
+pub fn not_seen() -> HttpCall {
+    HttpCall {
+        id: crate::abi::CallId(0),
+        upstream: Bytes::from_static(NOT_SEEN),
+        headers: Vec::new(),
+        body: Bytes::new(),
+        trailers: Vec::new(),
+        timeout_ms: 0,
     }
 }
 

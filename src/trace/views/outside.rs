@@ -60,10 +60,11 @@ fn message(view: &mut Vec<Observable>, end: &str, seen: &SeenMessage, first: &st
         _ => format!("{} {}", get(":method"), get(":path")),
     };
     push(name.to_owned(), Some(head));
-    fields(headers, "header", &mut push);
+    // HTTP/1.1 has to write down that there is nothing.
+    fields(headers, "header", seen.body.is_empty().then_some(("content-length", "0")), &mut push);
     push("body".to_owned(), (!seen.body.is_empty()).then(|| bytes(&seen.body)));
     if let Some(trailers) = &seen.trailers {
-        fields(trailers, "trailer", &mut push);
+        fields(trailers, "trailer", None, &mut push);
     }
     let end = match (seen.complete, seen.reset) {
         (true, false) => "complete",
@@ -74,14 +75,18 @@ fn message(view: &mut Vec<Observable>, end: &str, seen: &SeenMessage, first: &st
 }
 
 fn outgoing(call: &HttpCall) -> String {
-    let mut headers: Vec<_> = call.headers.iter().filter(|(name, _)| name != ":scheme").collect();
-    headers.sort_by(|(left, _), (right, _)| left.cmp(right));
-    let headers: Vec<String> = headers.iter().map(|pair| format!("{}: {}", plain(&pair.0), plain(&pair.1))).collect();
+    let headers: Vec<_> = call.headers.iter().filter(|(name, _)| name != ":scheme").collect();
+    // HTTP/1.1 has one name for the two.
+    let authority = headers.iter().any(|(name, _)| name == ":authority");
+    let name = |name: &[u8]| if name == b"host" && !authority { ":authority".to_owned() } else { plain(name) };
+    let mut headers: Vec<String> =
+        headers.iter().map(|pair| format!("{}: {}", name(&pair.0), plain(&pair.1))).collect();
+    headers.sort();
     format!("to {} {{{}}} {}", plain(&call.upstream), headers.join(", "), bytes(&call.body))
 }
 
-/// Each name once, in order, with all its values.
-fn fields(headers: &Headers, kind: &str, push: &mut impl FnMut(String, Option<String>)) {
+/// Each name once, in order, with all its values; but for what says nothing.
+fn fields(headers: &Headers, kind: &str, unsaid: Option<(&str, &str)>, push: &mut impl FnMut(String, Option<String>)) {
     let mut names: Vec<String> = headers.iter().map(|(name, _)| plain(name).to_lowercase()).collect();
     names.retain(|name| !matches!(name.as_str(), ":status" | ":method" | ":path" | ":scheme"));
     names.sort();
@@ -89,6 +94,9 @@ fn fields(headers: &Headers, kind: &str, push: &mut impl FnMut(String, Option<St
     for name in names {
         let same = headers.iter().filter(|(other, _)| plain(other).to_lowercase() == name);
         let values: Vec<String> = same.map(|(_, value)| plain(value)).collect();
+        if unsaid.is_some_and(|(of, value)| name == of && values == [value]) {
+            continue;
+        }
         push(format!("{kind} {name}"), Some(values.join(" | ")));
     }
 }
