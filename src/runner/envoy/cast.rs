@@ -82,7 +82,7 @@ pub struct Cast<'a> {
     pub alone: bool,
     /// A plugin has a timer, so real time matters.
     pub ticks: bool,
-    /// So short a timeout that the machine may miss it.
+    /// What the machine may miss: a short timeout, bytes and an end in one read.
     pub hasty: bool,
     /// Milliseconds until Envoy gives up on the origin.
     pub route_timeout_ms: u64,
@@ -195,6 +195,7 @@ pub fn cast<'a>(
         Effect::GrpcCall(call) => matches!(call.kind, GrpcKind::Unary { timeout_ms: 1..=200, .. }),
         _ => false,
     });
+    let hasty = hasty || job.case.steps.iter().any(sends_with_end);
     let alone = ticks || alone(job, &rehearsal);
     let origins: Vec<Origin> = origins;
     let sight = Sight {
@@ -314,6 +315,16 @@ pub fn rehearse_otherwise(job: &Job<'_>, rehearsal: &Rehearsal, plugins: &Plugin
     let (host, store) = (job.host.clone(), job.store);
     let other = Job { scenario: &scenario, case: Cow::Owned(case), profile: &LATER, host, store, real: None };
     case::rehearse(&other, plugins)
+}
+
+/// Whether bytes and an end are to be one read, which a busy machine may make two.
+fn sends_with_end(step: &crate::scenario::Step) -> bool {
+    match &step.kind {
+        StepKind::Connect(connect) => {
+            connect.events.iter().any(|event| matches!(event, ConnectEvent::Data { end: true, .. }))
+        }
+        _ => false,
+    }
 }
 
 /// Whether a callback breaks a gRPC call off that it has made itself.

@@ -149,6 +149,8 @@ impl Envoy {
         let signal = if held { "-STOP" } else { "-CONT" };
         // Without the tool two things may stay two.
         let _ = Command::new("kill").args([signal, pid.trim()]).stderr(Stdio::null()).status().await;
+        // Each thread stops by itself, on a machine that has other things to do.
+        tokio::time::sleep(Duration::from_millis(if held { 3 } else { 0 })).await;
     }
 
     /// Starts Envoy with a configuration and waits until its admin interface answers and every listener has a port.
