@@ -174,13 +174,12 @@ pub fn cast<'a>(
             ConnectUpstream::Accepts | ConnectUpstream::Never(_) => Origin::Tcp,
         },
         // No listener of its own.
-        StepKind::Advance(_)
-        | StepKind::Reconfigure { .. }
-        | StepKind::ForeignFunction { .. }
-        | StepKind::Shutdown => match connects(job) {
-            true => Origin::Tcp,
-            false => Origin::Http2,
-        },
+        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } | StepKind::Shutdown => {
+            match connects(job) {
+                true => Origin::Tcp,
+                false => Origin::Http2,
+            }
+        }
     });
     let origins = origins.collect();
     let times_out = |step: &crate::scenario::Step| match &step.kind {

@@ -182,7 +182,7 @@ impl<'a> Player<'a> {
             let sent = arrived.sent.clone();
             let expected = plan.callout.expect.iter();
             let mut failures: Vec<_> =
-                expected.flat_map(|expected| grpc::judge_seen(expected, seen_head(&arrived.headers), &sent)).collect();
+                expected.flat_map(|expected| grpc::judge(expected, &seen_head(&arrived.headers), &sent)).collect();
             failures.extend(grpc::judge_messages(plan.callout, &sent));
             let ends = plan.callout.sent.as_ref().and_then(|sent| sent.ends.as_ref());
             match ends {
