@@ -238,6 +238,8 @@ fn leaves_nothing(path: &Path) -> Result<(), Failed> {
             let started = wait(Duration::from_secs(60), || !read_pids(&pids).is_empty());
             let sent = Command::new("kill").arg(signal).arg(running.id().to_string()).status();
             if !started || !sent.is_ok_and(|status| status.success()) {
+                let _ = running.kill();
+                let _ = running.wait();
                 return Err(format!("{signal}: started {started}").into());
             }
         }
