@@ -44,13 +44,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     };
     let engine = engine(&ModuleCache::Off)?;
     let mut checked: Vec<(&Path, Checked)> = Vec::new();
-    let mut unreadable = false;
+    let mut unreadable: Vec<(&Path, String)> = Vec::new();
     for path in &args.modules {
         match plugin::read(path) {
             Ok(bytes) => checked.push((path, check(&engine, path, bytes, &hosts))),
             Err(error) => {
-                unreadable = true;
                 eprintln!("error: {}: {error}", crate::trace::show::escaped(&path.display().to_string()));
+                unreadable.push((path, error.to_string()));
             }
         }
     }
@@ -58,7 +58,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     match args.format {
         Format::Json => {
             let files: Vec<(&Path, &Checked)> = checked.iter().map(|(path, checked)| (*path, checked)).collect();
-            out.write_all(report::json(&files).as_bytes())?;
+            out.write_all(report::json(&files, &unreadable).as_bytes())?;
         }
         Format::Text => {
             let width = console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns));
@@ -69,7 +69,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<u8> {
             }
         }
     }
-    Ok(match (unreadable, checked.iter().all(|(_, checked)| checked.loads())) {
+    Ok(match (!unreadable.is_empty(), checked.iter().all(|(_, checked)| checked.loads())) {
         (true, _) => exit::INVALID_INPUT,
         (false, true) => exit::PASSED,
         (false, false) => exit::FAILED,

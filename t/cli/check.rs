@@ -96,6 +96,10 @@ fn exit_codes() -> Result<(), Failed> {
     expect_code(&missing, 2)?;
     check(missing.stdout.contains("loads"), "the others are checked all the same", &missing)?;
     check(missing.stderr.contains("missing.wasm: can't be read"), "the missing one is named", &missing)?;
+    let machine = run(&["check", "missing.wasm", "--format", "json"]);
+    expect_code(&machine, 2)?;
+    check(machine.stdout.contains("\"loads\": false"), "what can't be read does not load", &machine)?;
+    check(machine.stdout.contains("\"file\": \"missing.wasm\""), "and is named for machines, too", &machine)?;
     expect_code(&run(&["check", "."]), 2)?;
     expect_code(&run(&["check"]), 2)?;
     let host = run(&["check", "good.wat", "--host", "nginx"]);

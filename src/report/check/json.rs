@@ -5,11 +5,15 @@ use crate::host::inspect::Facts;
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The report for machines, on one page.
-pub fn json(files: &[(&Path, &Checked)]) -> String {
-    let loads = files.iter().all(|(_, checked)| checked.loads());
+/// The report for machines, on one page. What could not be read, with the reason, does not load either.
+pub fn json(files: &[(&Path, &Checked)], unreadable: &[(&Path, String)]) -> String {
+    let loads = unreadable.is_empty() && files.iter().all(|(_, checked)| checked.loads());
+    let unreadable: Vec<Value> = unreadable
+        .iter()
+        .map(|(path, reason)| json!({ "file": path.display().to_string(), "message": reason }))
+        .collect();
     let files: Vec<Value> = files.iter().map(|(path, checked)| file(path, checked)).collect();
-    let page = json!({ "format": 1, "loads": loads, "files": files });
+    let page = json!({ "format": 1, "loads": loads, "files": files, "unreadable": unreadable });
     serde_json::to_string_pretty(&page).unwrap_or_default() + "\n"
 }
 
