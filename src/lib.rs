@@ -33,12 +33,13 @@
 //! * **What hosts do differently is data**, a [`host::profile::Profile`]; every field says where the claim comes from.
 //!
 //! Lower modules never import higher ones: `abi`, `message`, `diagnostic`; `trace`; `host`, `scenario`, `snapshot`; `expect`;
-//! `runner`; `report`; `cli`. A test in `t/layering.rs` reads the imports.
+//! `gateway`; `runner`; `proxy`; `report`; `cli`. A test in `t/layering.rs` reads the imports.
 
 pub mod abi;
 pub mod cli;
 pub mod diagnostic;
 pub mod expect;
+pub mod gateway;
 pub mod host;
 pub mod message;
 pub mod report;

@@ -1,0 +1,6 @@
+//! APISIX's model as pure data: what a person configures, and what follows from it for a request.
+//!
+//! No I/O and no clock: the runner and the proxy read files, tell the time and open connections, and get the same
+//! answers from here, so what is served is what is tested.
+
+pub mod model;
