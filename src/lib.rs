@@ -42,6 +42,8 @@ pub mod expect;
 pub mod gateway;
 pub mod host;
 pub mod message;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 pub mod report;
 pub mod runner;
 pub mod scenario;

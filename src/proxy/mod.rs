@@ -1,0 +1,12 @@
+//! The proxy: the host core behind sockets.
+//!
+//! A second driver beside the runner, and like it one that decides nothing about plugins. It owns sockets, time and
+//! the shape of bytes on the wire; what becomes of a message is the host's business. Only here are tokio and hyper.
+
+mod observer;
+mod server;
+mod settings;
+
+pub use observer::{About, Access, LogLine, Observer, Unobserved, WorkerFailure};
+pub use server::{Running, ServeError, Server};
+pub use settings::{Bounds, Generation, Serves, Settings, Timeouts};

@@ -1,0 +1,129 @@
+//! What a server is started with, and what a reload replaces.
+//!
+//! Data only. [`Settings`] stay for the life of the server; a [`Generation`] is what one reload brings.
+
+use super::observer::Observer;
+use crate::gateway::model;
+use crate::host::limits::Limits;
+use crate::host::profile::Profile;
+use crate::host::{PluginConfig, TrapPolicy};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What stays for the life of a server.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to listen. Port 0 is any port that is free.
+    pub listen: Vec<SocketAddr>,
+    /// Threads, each with a runtime and VMs of its own.
+    pub workers: NonZeroUsize,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
+    /// How much clients may send.
+    pub bounds: Bounds,
+    /// Who hears of what happens.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Settings {
+    /// One worker on these addresses, with the default bounds, and nobody who listens.
+    pub fn new(listen: Vec<SocketAddr>) -> Self {
+        Self {
+            listen,
+            workers: NonZeroUsize::MIN,
+            timeouts: Timeouts::default(),
+            bounds: Bounds::default(),
+            observer: Arc::new(super::observer::Unobserved),
+        }
+    }
+}
+
+/// What a reload replaces: from it every worker builds a host of its own.
+#[derive(Clone)]
+pub struct Generation {
+    /// The host that is imitated.
+    pub profile: &'static Profile,
+    /// What requests pass, and where they go.
+    pub serves: Serves,
+    /// What plugins may use.
+    pub limits: Limits,
+    /// What a trap does.
+    pub policy: TrapPolicy,
+}
+
+impl Generation {
+    /// Plugins in front of one upstream, with what the profile says of traps.
+    pub fn chain(profile: &'static Profile, plugins: Vec<PluginConfig>, upstream: Arc<model::Upstream>) -> Self {
+        Self {
+            profile,
+            serves: Serves::Chain { plugins, upstream },
+            limits: Limits::default(),
+            policy: TrapPolicy { fail_request: profile.trap_fails_request, rebuild: profile.trap_rebuilds_vm },
+        }
+    }
+}
+
+/// What requests pass, and where they go.
+#[derive(Clone)]
+pub enum Serves {
+    /// Every request passes the same plugins, to the same upstream.
+    Chain {
+        /// In the order of requests.
+        plugins: Vec<PluginConfig>,
+        /// Where all requests go.
+        upstream: Arc<model::Upstream>,
+    },
+}
+
+/// How long a client may take. What upstreams may take stands in the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the head of a request, from its first byte on.
+    pub head: Duration,
+    /// Between two pieces of a request's body.
+    pub body: Duration,
+    /// Between two requests of one connection.
+    pub idle: Duration,
+    /// Between two pieces that the client takes of a response.
+    pub send: Duration,
+}
+
+impl Default for Timeouts {
+    /// nginx's: 60 s, and 75 s between requests.
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self { head: minute, body: minute, idle: Duration::from_secs(75), send: minute }
+    }
+}
+
+/// How much a client may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a request's head, all lines together: with more, 431.
+    pub head_bytes: usize,
+    /// Bytes of the target: with more, 414.
+    pub target_bytes: usize,
+    /// Lines of headers: with more, 431.
+    pub header_lines: usize,
+    /// Bytes that wait between client and upstream, in each direction of a request.
+    pub waiting_bytes: usize,
+    /// Connections of one worker; others wait to be accepted.
+    pub connections: usize,
+    /// Requests of one HTTP/2 connection that are under way together.
+    pub h2_streams: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            head_bytes: 32 << 10,
+            target_bytes: 8 << 10,
+            header_lines: 1000,
+            waiting_bytes: 64 << 10,
+            connections: 10_620,
+            h2_streams: 128,
+        }
+    }
+}
