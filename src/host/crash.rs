@@ -10,6 +10,9 @@ impl Host {
     /// The worker dies.
     pub(super) fn crash(&mut self, id: &'static str, message: impl Into<String>) {
         let message = message.into();
+        if self.world.log_level.is_some() {
+            self.world.outputs.push_back(Output::Crash(id, message.clone()));
+        }
         self.world.recorder.push(|| Event::HostCrash { id, message });
         let world = &mut *self.world;
         world.deferred.clear();
@@ -22,6 +25,7 @@ impl Host {
                 false
             }
             Output::ToClient(..) | Output::ToUpstream(..) | Output::Connect(_) | Output::Closed(_) => true,
+            Output::Log(_) | Output::Trap(_) | Output::Crash(..) => true,
         });
         let open: Vec<_> = world.exchanges.keys().copied().collect();
         for id in open {
@@ -69,6 +73,9 @@ impl Host {
             return;
         }
         for plugin in (0..self.plugins.len()).map(PluginIndex) {
+            if !self.plugins[plugin.0].place.has_context() {
+                continue;
+            }
             // One that does not start answers its requests with the host's error.
             let _ = self.start_root(plugin);
         }

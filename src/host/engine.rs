@@ -2,6 +2,9 @@
 
 use anyhow::Context as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use wasmtime::{Cache, CacheConfig, Config, Engine, WasmBacktraceDetails};
 
 /// Where compiled modules are kept.
@@ -15,10 +18,58 @@ pub enum ModuleCache {
     Off,
 }
 
-/// Builds the engine. Fuel is counted, so that the same input stops at the same instruction on every machine.
+/// How guests that don't come back are stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metering {
+    /// Fuel is counted: the same input stops at the same instruction on every machine.
+    Fuel,
+    /// A deadline in beats of a [`Heart`].
+    Beats,
+}
+
+/// The time between two beats of a heart.
+pub const BEAT: Duration = Duration::from_millis(10);
+
+/// Lets time pass for the guests of an engine, until it is dropped.
+#[derive(Debug)]
+pub struct Heart {
+    stopped: Arc<AtomicBool>,
+}
+
+impl Heart {
+    /// Begins to beat.
+    pub fn of(engine: &Engine) -> std::io::Result<Self> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (engine, seen) = (engine.weak(), stopped.clone());
+        std::thread::Builder::new().name("heart".to_owned()).spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                std::thread::sleep(BEAT);
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stopped })
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Builds the engine of the runner, which counts fuel.
 pub fn engine(cache: &ModuleCache) -> anyhow::Result<Engine> {
+    metered_engine(cache, Metering::Fuel)
+}
+
+/// Builds an engine.
+pub fn metered_engine(cache: &ModuleCache, metering: Metering) -> anyhow::Result<Engine> {
     let mut config = Config::new();
-    config.consume_fuel(true);
+    match metering {
+        Metering::Fuel => config.consume_fuel(true),
+        Metering::Beats => config.epoch_interruption(true),
+    };
     // Symbols are looked up when a trap is shown, not when it happens.
     config.wasm_backtrace_details(WasmBacktraceDetails::Disable);
     config.cranelift_nan_canonicalization(true);

@@ -11,6 +11,7 @@ use crate::abi::{ContextId, ExchangeId, PeerType, PluginIndex, VmIndex};
 use crate::message::{Direction, Headers};
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 /// An exchange under way.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Exchange {
     pub id: ExchangeId,
     /// The chain, in the order of requests.
     pub filters: Vec<Filter>,
+    /// The places in that chain in the order of responses, where neither the same order nor its reverse is meant.
+    pub response_order: Vec<usize>,
     /// From the client.
     pub request: Half,
     /// To the client.
@@ -73,8 +76,19 @@ pub enum ExchangeState {
 /// What is known of the connection, for properties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionInfo {
-    /// `HTTP/1.1` or `HTTP/2`; nothing for TCP.
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`; nothing for TCP.
     pub protocol: &'static str,
+    /// The client's end, where there is a real connection.
+    pub client: Option<SocketAddr>,
+    /// This end.
+    pub server: Option<SocketAddr>,
+}
+
+impl ConnectionInfo {
+    /// A connection that nobody has made.
+    pub fn new(protocol: &'static str) -> Self {
+        Self { protocol, client: None, server: None }
+    }
 }
 
 /// One direction of an exchange.
@@ -170,6 +184,7 @@ impl Exchange {
         Self {
             id,
             filters,
+            response_order: Vec::new(),
             request: Half::default(),
             response: Half::default(),
             tcp: None,
@@ -228,6 +243,13 @@ impl Exchange {
 
     /// The filter that comes after this one in a direction; the first one for `None`.
     pub fn next_filter(&self, after: Option<usize>, direction: Direction, profile: &Profile) -> Option<usize> {
+        if direction == Direction::Response && !self.response_order.is_empty() {
+            let order = &self.response_order;
+            return match after {
+                None => order.first().copied(),
+                Some(at) => order.get(order.iter().position(|place| *place == at)? + 1).copied(),
+            };
+        }
         let last = self.filters.len().checked_sub(1)?;
         let forward = direction == Direction::Request || !profile.response_reversed;
         match (after, forward) {

@@ -6,7 +6,7 @@ use super::state::Root;
 use super::vm::{Vm, VmSpec};
 use super::world::Posted;
 use super::{Called, Host};
-use crate::abi::{Callback, ContextId, LogLevel, PluginIndex, VmIndex};
+use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, VmIndex};
 use crate::trace::{CallbackEntered, Entry, Event, TrapKind};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub struct PluginConfig {
     pub holds_only_headers: bool,
     /// WASI environment, each `KEY=value`.
     pub environment: Vec<Bytes>,
+    /// The body of the host's answer where this plugin fails, in place of the host's own (APISIX's
+    /// `_meta.error_response`).
+    pub error_response: Option<Bytes>,
 }
 
 /// A configured plugin: which VM, which root context.
@@ -37,6 +40,30 @@ pub(super) struct Plugin {
     pub(super) config: PluginConfig,
     pub(super) vm: VmIndex,
     pub(super) root: Option<ContextId>,
+    pub(super) place: Place,
+}
+
+/// What part a plugin has in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It takes part in all that name no other chain.
+    Chain,
+    /// None: only its VM is there.
+    Loaded,
+    /// In none that are to come.
+    Leaving,
+    /// None, and somebody else may have its place.
+    Free,
+}
+
+impl Place {
+    /// Whether a plugin context may stand here.
+    pub(super) fn has_context(self) -> bool {
+        match self {
+            Self::Chain | Self::Leaving => true,
+            Self::Loaded | Self::Free => false,
+        }
+    }
 }
 
 /// Why a plugin did not start.
@@ -56,27 +83,11 @@ pub enum StartError {
 impl Host {
     /// Adds a plugin at the end of the chain and starts it. Two configurations of one file and name share a VM.
     pub fn add_plugin(&mut self, config: PluginConfig) -> Result<PluginIndex, StartError> {
-        let plugin = PluginIndex(self.plugins.len());
         if let Some(higress) = config.code.inspection.warnings.iter().find(|w| **w == Warning::HigressMarker) {
+            let plugin = PluginIndex(self.plugins.len());
             self.world.finding(higress.id(), Some(plugin), higress.to_string());
         }
-        let shared = self.plugins.iter().find(|other| {
-            let other = &other.config;
-            Arc::ptr_eq(&other.code, &config.code)
-                && other.name == config.name
-                && other.vm_config == config.vm_config
-                && other.environment == config.environment
-        });
-        let vm = match shared {
-            Some(other) => other.vm,
-            None => VmIndex(self.vms.len()),
-        };
-        self.plugins.push(Plugin { config, vm, root: None });
-        if vm.0 == self.vms.len() {
-            let machine = self.boot(vm, plugin, false)?;
-            self.vms.push(machine);
-            self.world.log(LogLevel::Info, "loaded wasm plugin");
-        }
+        let plugin = self.add(config, Place::Chain)?;
         if self.world.profile.plugins_run_in_turn {
             // Its context is made by the first request.
             return Ok(plugin);
@@ -87,9 +98,7 @@ impl Host {
     }
 
     pub(super) fn boot(&mut self, vm: VmIndex, plugin: PluginIndex, rebuilt: bool) -> Result<Vm, StartError> {
-        let Some(Plugin { config, .. }) = self.plugins.get(plugin.0) else {
-            return Err(StartError::VmStart);
-        };
+        let Some(config) = self.vm_specs.get(vm.0) else { return Err(StartError::VmStart) };
         let spec = VmSpec {
             plugin: config.code.clone(),
             vm_config: config.vm_config.clone(),
@@ -173,7 +182,7 @@ impl Host {
     /// A new configuration for a plugin: a new root context in the same VM takes over, and the old one ends, as
     /// when Envoy gets a new listener with the same VM configuration.
     pub fn reconfigure(&mut self, plugin: PluginIndex, config: Bytes) -> Result<(), StartError> {
-        let Some(Plugin { config: current, vm, root }) = self.plugins.get_mut(plugin.0) else { return Ok(()) };
+        let Some(Plugin { config: current, vm, root, .. }) = self.plugins.get_mut(plugin.0) else { return Ok(()) };
         current.config = config;
         let (vm, old) = (*vm, *root);
         if self.world.profile.plugins_run_in_turn {
@@ -204,14 +213,55 @@ impl Host {
             (0..self.plugins.len()).map(PluginIndex).filter(|p| self.plugins[p.0].vm == vm).collect();
         let Some(first) = users.first().copied() else { return Ok(()) };
         self.world.ticks.retain(|(of, _), _| *of != vm);
+        let waiting: Vec<ExchangeId> =
+            self.world.calls.values().filter(|call| call.vm == vm).filter_map(|call| call.exchange).collect();
         self.world.calls.retain(|_, call| call.vm != vm);
         self.world.grpc.forget(vm);
         self.world.metrics.forget(vm);
         self.vms[vm.0] = self.boot(vm, first, true)?;
+        for plugin in &users {
+            self.plugins[plugin.0].root = None;
+        }
+        self.orphan_streams(vm, &waiting);
+        if self.world.profile.plugins_run_in_turn {
+            // Their contexts are made by the next request.
+            return Ok(());
+        }
         for plugin in users {
-            self.start_root(plugin)?;
+            if self.plugins[plugin.0].place.has_context() {
+                self.start_root(plugin)?;
+            }
         }
         Ok(())
+    }
+
+    /// Requests that were in a VM which is gone: its plugins take no more part in them, and where such a failure is
+    /// answered, it is.
+    fn orphan_streams(&mut self, vm: VmIndex, waiting: &[ExchangeId]) {
+        let in_turn = self.world.profile.plugins_run_in_turn;
+        let mut failed = Vec::new();
+        for (id, e) in &mut self.world.exchanges {
+            e.created.retain(|filter| e.filters.get(*filter).is_none_or(|f| f.vm != vm));
+            for filter in e.filters.iter_mut().filter(|filter| filter.vm == vm) {
+                if filter.context.take().is_some() && !in_turn {
+                    filter.bypassed = true;
+                    failed.push(*id);
+                }
+            }
+        }
+        if in_turn {
+            for id in waiting {
+                self.respond(*id, 503, Bytes::new());
+                self.finish(*id);
+            }
+        } else if self.policy.fail_request {
+            for id in failed {
+                if self.ex_mut(id).is_some_and(|e| !std::mem::replace(&mut e.failed, true)) {
+                    self.fail_stream(id);
+                    self.finish(id);
+                }
+            }
+        }
     }
 
     /// When the next tick is due, on the monotonic clock.
@@ -309,7 +359,7 @@ impl Host {
         self.world.ticks.clear();
     }
 
-    fn end_root(&mut self, vm: VmIndex, plugin: PluginIndex, root: ContextId) {
+    pub(super) fn end_root(&mut self, vm: VmIndex, plugin: PluginIndex, root: ContextId) {
         let steps = self.world.profile.root_end;
         self.world.ticks.remove(&(vm, root));
         for callback in steps {

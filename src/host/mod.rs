@@ -5,6 +5,7 @@
 //! proxy are two such drivers and decide nothing about plugins themselves.
 
 mod calls;
+mod chain;
 pub mod check;
 pub mod connection;
 mod crash;
@@ -39,9 +40,10 @@ mod wire;
 pub mod world;
 
 pub use calls::CallResult;
+pub use chain::Population;
 pub use grpc::{GrpcFailure, GrpcInput};
 pub use lifecycle::{PluginConfig, StartError};
-pub use world::Output;
+pub use world::{LogLine, Output};
 
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, VmIndex};
 use crate::trace::{CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, Trap, Value, views};
@@ -53,12 +55,16 @@ use world::World;
 pub struct Host {
     world: Box<World>,
     vms: Vec<Vm>,
+    /// What each VM was made from.
+    vm_specs: Vec<PluginConfig>,
     plugins: Vec<lifecycle::Plugin>,
     limits: limits::Limits,
     policy: TrapPolicy,
     last_exchange: u32,
     /// The worker is dead; the next request finds a new one.
     crashed: bool,
+    /// Plugins that are out of use, and that requests still need.
+    leaving: usize,
 }
 
 /// What a trap does.
@@ -89,11 +95,13 @@ impl Host {
         Self {
             world: Box::new(world),
             vms: Vec::new(),
+            vm_specs: Vec::new(),
             plugins: Vec::new(),
             limits,
             policy,
             last_exchange: 0,
             crashed: false,
+            leaving: 0,
         }
     }
 
@@ -153,7 +161,8 @@ impl Host {
             Err(broken) => {
                 let line = format!("failed to call function: {}", broken.message);
                 self.record_trap(broken, plugin, entry, context, exchange, from);
-                self.world.log(LogLevel::Error, line);
+                // nginx's own line, which knows of no request (2.2 of apisix.md).
+                self.world.log_about(None, LogLevel::Error, line);
                 Called::Trapped
             }
         };
@@ -194,8 +203,11 @@ impl Host {
         let events = self.world.recorder.events();
         let panic = panic_message(events.get(from..).unwrap_or_default());
         let Broken { kind, message, frames } = broken;
-        let trap = Trap { plugin, callback, context, exchange, kind, message, panic, frames };
-        self.world.recorder.push(|| Event::Trap(Arc::new(trap)));
+        let trap = Arc::new(Trap { plugin, callback, context, exchange, kind, message, panic, frames });
+        if self.world.log_level.is_some() {
+            self.world.outputs.push_back(Output::Trap(trap.clone()));
+        }
+        self.world.recorder.push(|| Event::Trap(trap));
     }
 }
 

@@ -42,11 +42,26 @@ impl Host {
             }
             Part::Data { bytes, end_of_stream } => {
                 e.request.body_bytes += bytes.len() as u64;
-                e.phases.body.extend_from_slice(&bytes);
                 e.request.complete_in = end_of_stream;
+                if e.phases.streams {
+                    self.emit(id, Direction::Request, Part::Data { bytes, end_of_stream });
+                    return;
+                }
+                e.phases.body.extend_from_slice(&bytes);
+                if e.phases.body.len() > self.world.buffer_limit {
+                    self.respond(id, 413, Bytes::new());
+                    return;
+                }
             }
             // nginx does not pass them on.
-            Part::Trailers(_) => e.request.complete_in = true,
+            Part::Trailers(_) => {
+                e.request.complete_in = true;
+                if e.phases.streams {
+                    let end = Part::Data { bytes: Bytes::new(), end_of_stream: true };
+                    self.emit(id, Direction::Request, end);
+                    return;
+                }
+            }
             // nginx's HTTP/2 knows no METADATA frames.
             Part::Metadata(_) | Part::Reset => return,
         }
@@ -56,6 +71,7 @@ impl Host {
     /// Runs the plugins until one of them has to wait, or the request is over.
     fn run_request(&mut self, id: ExchangeId) {
         loop {
+            let stream_after = self.world.stream_after;
             let Some(e) = self.ex_mut(id) else { return };
             if e.state != ExchangeState::Open || e.request_closed {
                 return;
@@ -68,14 +84,16 @@ impl Host {
             }
             let filter = e.phases.filter;
             let passed_all = filter >= e.filters.len();
-            if !complete && (passed_all || e.phases.step == Step::Body) {
+            let streams =
+                passed_all && (e.phases.passes_at_once || stream_after.is_some_and(|most| e.phases.body.len() > most));
+            if !complete && !streams && (passed_all || e.phases.step == Step::Body) {
                 e.phases.waits_for = Some(Awaited::Body);
                 return;
             }
             let step = e.phases.step;
             let goes_on = match step {
                 _ if passed_all => {
-                    self.pass_on(id);
+                    self.pass_on(id, complete);
                     false
                 }
                 Step::Headers => self.request_headers(id, filter),
@@ -199,6 +217,7 @@ impl Host {
     /// The answer to a call, for which the request has waited (4.3).
     pub(super) fn phase_answered(&mut self, id: ExchangeId, pending: &PendingCall, result: CallResult) {
         let (vm, plugin, token, root) = (pending.vm, pending.plugin, pending.token, pending.root);
+        self.world.about = Some(id);
         let Some(e) = self.ex_mut(id) else { return };
         let filter = e.phases.filter;
         e.phases.waits_for = None;
@@ -235,10 +254,12 @@ impl Host {
             self.run_request(id);
         }
         self.finish(id);
+        self.world.about = None;
     }
 
-    /// Every plugin has had its turn: the request goes upstream, with the body as it came (3.2).
-    fn pass_on(&mut self, id: ExchangeId) {
+    /// Every plugin has had its turn: the request goes upstream, with the body as it came (3.2). One that is not
+    /// complete goes on as it comes; nginx would keep it in a file until then, which nobody sees but by its length.
+    fn pass_on(&mut self, id: ExchangeId, complete: bool) {
         let Some(e) = self.ex_mut(id) else { return };
         let body = std::mem::take(&mut e.phases.body).freeze();
         if let Some(target) = e.phases.rewritten.take() {
@@ -246,12 +267,13 @@ impl Host {
         }
         let headers = &mut e.request.headers;
         // nginx has all of the body by now and says how long it is.
-        if !body.is_empty() && headers.get(b"content-length").is_none() {
+        if complete && !body.is_empty() && headers.get(b"content-length").is_none() {
             headers.append("content-length", body.len().to_string());
         }
-        self.emit_headers(id, Direction::Request, body.is_empty());
+        e.phases.streams = !complete;
+        self.emit_headers(id, Direction::Request, complete && body.is_empty());
         if !body.is_empty() && self.flows(id, Direction::Request) {
-            self.emit(id, Direction::Request, Part::Data { bytes: body, end_of_stream: true });
+            self.emit(id, Direction::Request, Part::Data { bytes: body, end_of_stream: complete });
         }
     }
 
@@ -304,7 +326,9 @@ impl Host {
             let details = "the plugin failed".to_owned();
             Event::HostReply { exchange: id, status: 503, details }
         });
-        self.respond(id, 503, Bytes::new());
+        let plugin = self.ex(id).and_then(|e| e.filters.get(filter)).and_then(|f| self.plugins.get(f.plugin.0));
+        let body = plugin.and_then(|plugin| plugin.config.error_response.clone()).unwrap_or_default();
+        self.respond(id, 503, body);
     }
 
     fn plugin_name(&self, id: ExchangeId, filter: usize) -> String {

@@ -56,6 +56,7 @@ impl Host {
     /// head of a response that breaks off, the client gets an answer of the host's, of which no plugin is told.
     pub(super) fn upstream_failed(&mut self, exchange: ExchangeId, failure: UpstreamFailure) {
         let UpstreamFailure { status, body, details, flags } = failure;
+        self.world.about = Some(exchange);
         let Some(e) = self.ex_mut(exchange) else { return };
         if e.state != ExchangeState::Open {
             return;
@@ -74,6 +75,7 @@ impl Host {
             self.host_reply(exchange, status, body, details);
         }
         self.finish(exchange);
+        self.world.about = None;
     }
 
     /// The upstream did not accept the connection.
@@ -105,7 +107,7 @@ impl Host {
         };
         let details: Vec<u8> =
             response.details.iter().map(|b| if b.is_ascii_whitespace() { b'_' } else { *b }).collect();
-        self.reply(id, headers, body, details.into());
+        self.answer_with(id, headers, body, details.into());
     }
 
     fn is_grpc(&self, id: ExchangeId) -> bool {
@@ -113,14 +115,26 @@ impl Host {
         kind.is_some_and(|kind| kind == "application/grpc" || kind.starts_with(b"application/grpc+"))
     }
 
+    /// The driver answers, in the host's manner.
+    pub(super) fn reply_with(&mut self, id: ExchangeId, status: u32, more: Headers, body: Bytes) {
+        if self.ex(id).is_none_or(|e| e.state != ExchangeState::Open) {
+            return;
+        }
+        let mut headers = wire::reply_headers(status, body.len());
+        for (name, value) in more {
+            headers.replace(name, value);
+        }
+        self.answer_with(id, headers, body, Bytes::from_static(b"direct_response"));
+    }
+
     /// The host answers by itself.
     fn host_reply(&mut self, id: ExchangeId, status: u32, body: &'static str, details: &'static str) {
         let headers = wire::reply_headers(status, body.len());
         self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.to_owned() });
-        self.reply(id, headers, Bytes::from_static(body.as_bytes()), Bytes::from_static(details.as_bytes()));
+        self.answer_with(id, headers, Bytes::from_static(body.as_bytes()), Bytes::from_static(details.as_bytes()));
     }
 
-    fn reply(&mut self, id: ExchangeId, headers: Headers, body: Bytes, details: Bytes) {
+    fn answer_with(&mut self, id: ExchangeId, headers: Headers, body: Bytes, details: Bytes) {
         let Some(e) = self.ex_mut(id) else { return };
         let (begun, sent) = (e.response.arrived, e.response.headers_out);
         e.details = details;
@@ -185,7 +199,7 @@ impl Host {
         e.response.arrived |= e.upstream_answered;
         self.world.recorder.push(|| Event::HostReply { exchange: id, status, details: details.clone() });
         let headers = wire::reply_headers(status, body.len());
-        self.reply(id, headers, body.into(), details.into());
+        self.answer_with(id, headers, body.into(), details.into());
     }
 
     /// Envoy 1.40: its codec answers a request with too many headers. No plugin sees the request or the answer, but

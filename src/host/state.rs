@@ -189,8 +189,14 @@ impl VmState {
         plugin: PluginIndex,
         stream: Option<StreamRef>,
     ) -> ContextId {
-        self.last_context += 1;
-        let id = ContextId(self.last_context);
+        // After four thousand million streams the numbers begin again, as in Envoy.
+        let id = loop {
+            self.last_context = self.last_context.wrapping_add(1).max(1);
+            let id = ContextId(self.last_context);
+            if !self.contexts.contains_key(&id) {
+                break id;
+            }
+        };
         self.contexts.insert(id, Context::new(id, root, plugin, stream));
         id
     }

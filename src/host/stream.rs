@@ -8,7 +8,8 @@ use super::Host;
 use super::connection::Connection;
 use super::exchange::{ConnectionInfo, Exchange, ExchangeState, Filter, Hold, Stage};
 use super::guest::Guest;
-use crate::abi::{Callback, ExchangeId, VmIndex};
+use super::lifecycle::Place;
+use crate::abi::{Callback, ExchangeId, PluginIndex, VmIndex};
 use crate::message::{Direction, Headers, Part};
 use crate::trace::{Event, Peer};
 use bytes::{Bytes, BytesMut};
@@ -29,23 +30,35 @@ impl Host {
     /// Opens an exchange through the whole chain.
     pub fn open(&mut self, info: ConnectionInfo) -> ExchangeId {
         self.restart_after_crash();
-        let id = self.open_exchange(info, None);
+        let chain: Vec<_> = self.whole_chain();
+        let id = self.open_exchange(info, None, chain.into_iter());
         self.world.recorder.push(|| Event::ExchangeOpened(id));
         id
     }
 
-    /// An exchange, or a TCP connection, with a place for every plugin.
-    pub(super) fn open_exchange(&mut self, info: ConnectionInfo, tcp: Option<Connection>) -> ExchangeId {
+    /// Every plugin that was added.
+    pub(super) fn whole_chain(&self) -> Vec<PluginIndex> {
+        let all = self.plugins.iter().enumerate();
+        all.filter(|(_, plugin)| plugin.place == Place::Chain).map(|(at, _)| PluginIndex(at)).collect()
+    }
+
+    /// An exchange, or a TCP connection, with a place for every plugin of its chain.
+    pub(super) fn open_exchange(
+        &mut self,
+        info: ConnectionInfo,
+        tcp: Option<Connection>,
+        chain: impl Iterator<Item = PluginIndex>,
+    ) -> ExchangeId {
         for vm in 0..self.vms.len() {
             // A plugin that does not start again stays broken; its requests fail.
             let _ = self.rebuild_if_failed(VmIndex(vm));
         }
-        self.last_exchange += 1;
-        let id = ExchangeId(self.last_exchange);
-        let filters = (0..self.plugins.len())
-            .map(|at| Filter {
-                plugin: crate::abi::PluginIndex(at),
-                vm: self.plugins[at].vm,
+        let id = self.next_exchange();
+        let filters = chain
+            .filter_map(|plugin| Some((plugin, self.plugins.get(plugin.0)?.vm)))
+            .map(|(plugin, vm)| Filter {
+                plugin,
+                vm,
                 context: None,
                 replied: false,
                 bypassed: false,
@@ -59,6 +72,17 @@ impl Host {
         exchange.trace_start = self.world.recorder.events().len();
         self.world.exchanges.insert(id, exchange);
         id
+    }
+
+    /// Numbers begin again after four thousand million.
+    fn next_exchange(&mut self) -> ExchangeId {
+        loop {
+            self.last_exchange = self.last_exchange.wrapping_add(1).max(1);
+            let id = ExchangeId(self.last_exchange);
+            if !self.world.exchanges.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     /// Nobody will accept the connection to the upstream of this exchange.
@@ -92,10 +116,12 @@ impl Host {
             }
             other => other,
         };
+        self.world.about = Some(exchange);
         if self.ex(exchange).is_some_and(|e| !e.request_closed) {
             self.arrive(exchange, Direction::Request, part);
         }
         self.finish(exchange);
+        self.world.about = None;
     }
 
     /// A piece of the response comes from the upstream.
@@ -110,8 +136,10 @@ impl Host {
             }
             _ => return,
         }
+        self.world.about = Some(exchange);
         self.arrive(exchange, Direction::Response, part);
         self.finish(exchange);
+        self.world.about = None;
     }
 
     pub(super) fn ex(&self, id: ExchangeId) -> Option<&Exchange> {

@@ -16,7 +16,8 @@ use bytes::Bytes;
 impl Host {
     /// Accepts a TCP connection and leads it into the chain.
     pub fn connect(&mut self) -> ExchangeId {
-        let id = self.open_exchange(ConnectionInfo { protocol: "" }, Some(Connection::default()));
+        let chain = self.whole_chain();
+        let id = self.open_exchange(ConnectionInfo::new(""), Some(Connection::default()), chain.into_iter());
         self.world.recorder.push(|| Event::ConnectionOpened(id));
         self.read_on(id, None);
         self.finish(id);

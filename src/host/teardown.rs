@@ -46,7 +46,10 @@ impl Host {
         } else if self.world.profile.plugins_run_in_turn {
             // Nobody waits for the answers any more (abi.md case call.after-stream-end).
             self.world.calls.retain(|_, call| call.exchange != Some(id));
+            // No request can be reached any more, and the lines say so (apisix.md 2.4).
+            let about = self.world.about.take();
             self.free_http_contexts(id);
+            self.world.about = about;
             self.note_at_end(id);
         } else {
             self.tear_down_messages(id);
@@ -56,6 +59,7 @@ impl Host {
         self.world.exchanges.remove(&id);
         self.world.recorder.push(|| Event::ExchangeClosed(id));
         self.world.outputs.push_back(Output::Closed(id));
+        self.end_leaving();
     }
 
     fn tear_down_messages(&mut self, id: ExchangeId) {

@@ -3,7 +3,7 @@
 //! Every entry sets the fuel anew, swaps the world in, and takes it out again, whatever happens. After a trap the
 //! VM is broken: its memory is as the trap left it.
 
-use super::limits::Limits;
+use super::limits::{Limits, Work};
 use super::memory::HostTrap;
 use super::plugin::LoadedPlugin;
 use super::state::{Current, MemoryLimiter, RestrictedPhase, VmState};
@@ -96,7 +96,7 @@ impl Vm {
             broken: None,
             memory: None,
             allocator: None,
-            metered: true,
+            metered: matches!(spec.limits.callback, Work::Fuel(_)),
             limiter: MemoryLimiter { bytes: memory_limit },
         };
         let mut store = Store::new(spec.plugin.module.engine(), state);
@@ -184,15 +184,15 @@ impl Vm {
             return Ok(None);
         }
         let context = ContextId(args.first().copied().unwrap_or(0));
-        let fuel = match callback {
-            Callback::OnVmStart | Callback::OnConfigure => self.limits.start_fuel,
+        let work = match callback {
+            Callback::OnVmStart | Callback::OnConfigure => self.limits.start,
             // Of a root: it has no parent.
-            Callback::OnContextCreate if args.get(1) == Some(&0) => self.limits.start_fuel,
-            _ => self.limits.callback_fuel,
+            Callback::OnContextCreate if args.get(1) == Some(&0) => self.limits.start,
+            _ => self.limits.callback,
         };
         let arg = |i: usize| args.get(i).copied().unwrap_or(0);
         let entry = Entry::Callback(callback);
-        let result = self.enter(plugin, context, entry, fuel, world, |vm| {
+        let result = self.enter(plugin, context, entry, work, world, |vm| {
             let store = &mut vm.store;
             Ok(match &resolved {
                 Resolved::Unknown | Resolved::Missing => None,
@@ -257,7 +257,7 @@ impl Vm {
             self.store.data_mut().restricted = Some(RestrictedPhase::Start);
         }
         let plugin = self.store.data().current.plugin;
-        let result = self.enter(plugin, ContextId(0), entry, self.limits.start_fuel, world, run);
+        let result = self.enter(plugin, ContextId(0), entry, self.limits.start, world, run);
         self.store.data_mut().restricted = None;
         result
     }
@@ -267,12 +267,13 @@ impl Vm {
         plugin: PluginIndex,
         context: ContextId,
         entry: Entry,
-        fuel: u64,
+        work: Work,
         world: &mut Box<World>,
         run: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
     ) -> Result<R, Broken> {
-        if let Err(error) = self.store.set_fuel(fuel) {
-            return Err(broken(&error));
+        match work {
+            Work::Fuel(fuel) => self.store.set_fuel(fuel).map_err(|error| broken(&error))?,
+            Work::Beats(beats) => self.store.set_epoch_deadline(beats),
         }
         let state = self.store.data_mut();
         let before = std::mem::replace(&mut state.current, Current { plugin, context, effective: None, entry });
@@ -319,6 +320,10 @@ fn broken(error: &wasmtime::Error) -> Broken {
             wasmtime::Trap::OutOfFuel => (
                 TrapKind::OutOfFuel,
                 "the fuel of this callback is used up: an endless loop, or very much work".to_owned(),
+            ),
+            wasmtime::Trap::Interrupt => (
+                TrapKind::OutOfFuel,
+                "the time for this callback is over: an endless loop, or very much work".to_owned(),
             ),
             other => (TrapKind::Guest, other.to_string()),
         }

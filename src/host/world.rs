@@ -8,7 +8,7 @@ use super::profile::{self, Profile};
 use super::store::{metrics::Metrics, properties::Property, queues::Queues, shared_data::SharedData};
 use crate::abi::{CallId, ContextId, ExchangeId, LogLevel, PluginIndex, QueueId, Status, VmIndex};
 use crate::message::{Direction, Headers, Part};
-use crate::trace::{Event, Finding, GrpcCall, HttpCall, LocalResponse, Recorder, Recording};
+use crate::trace::{Event, Finding, GrpcCall, HttpCall, LocalResponse, Recorder, Recording, Trap};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -40,6 +40,13 @@ pub struct World {
     pub grpc: GrpcCalls,
     /// What the running gRPC callback can read.
     pub grpc_readable: Option<Readable>,
+    /// What is logged goes to the driver as it happens, from this level on; where nobody asks, only into the trace.
+    pub log_level: Option<LogLevel>,
+    /// The exchange that the host is at.
+    pub about: Option<ExchangeId>,
+    /// Bytes of a request's body that a host which reads all of it before it goes on may hold; what is longer streams,
+    /// if no plugin wants to see it. `None`: all of it.
+    pub stream_after: Option<usize>,
     /// Number of calls started, over all VMs, gRPC's included.
     pub call_count: u32,
     /// Tokens given out, on hosts where all VMs count together.
@@ -205,6 +212,25 @@ pub enum Output {
     GrpcCancel(CallId),
     /// The exchange has ended and is forgotten.
     Closed(ExchangeId),
+    /// A line for the log. Comes only to drivers that have set [`World::log_level`].
+    Log(LogLine),
+    /// A plugin broke. Comes only to drivers that have set [`World::log_level`].
+    Trap(Arc<Trap>),
+    /// The worker would have died, with the id of the reason and its words. The same.
+    Crash(&'static str, String),
+}
+
+/// A line for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The request that it is about.
+    pub exchange: Option<ExchangeId>,
+    /// The plugin that said it; none for the host's own lines.
+    pub plugin: Option<PluginIndex>,
+    /// Severity.
+    pub level: LogLevel,
+    /// The bytes.
+    pub message: Bytes,
 }
 
 impl World {
@@ -223,6 +249,9 @@ impl World {
             calls: BTreeMap::new(),
             grpc: GrpcCalls::default(),
             grpc_readable: None,
+            log_level: None,
+            about: None,
+            stream_after: None,
             call_count: 0,
             token_count: 0,
             crash: None,
@@ -240,9 +269,26 @@ impl World {
 
     /// A line in the host's own log, if the host writes such.
     pub fn log(&mut self, level: LogLevel, message: impl Into<Bytes>) {
-        if self.profile.writes_log {
-            self.recorder.push(|| Event::HostLog { level, message: message.into() });
+        self.log_about(self.about, level, message);
+    }
+
+    /// The same, about this exchange and no other.
+    pub fn log_about(&mut self, exchange: Option<ExchangeId>, level: LogLevel, message: impl Into<Bytes>) {
+        let told = self.tells(level);
+        if !self.profile.writes_log || !(told || self.recorder.is_on()) {
+            return;
         }
+        let message = message.into();
+        if told {
+            let line = LogLine { exchange, plugin: None, level, message: message.clone() };
+            self.outputs.push_back(Output::Log(line));
+        }
+        self.recorder.push(|| Event::HostLog { level, message });
+    }
+
+    /// Whether the driver wants to hear of a message of this level.
+    pub fn tells(&self, level: LogLevel) -> bool {
+        self.log_level.is_some_and(|least| level >= least)
     }
 
     /// The host breaks when the guest has returned.

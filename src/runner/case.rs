@@ -8,7 +8,7 @@ use super::verdict;
 use crate::abi::{ExchangeId, PluginIndex};
 use crate::expect::{self, Failure, Judged};
 use crate::host::env::{Clock, Entropy};
-use crate::host::limits::Limits;
+use crate::host::limits::{Limits, Work};
 use crate::host::plugin::LoadedPlugin;
 use crate::host::portability::{self, Difference};
 use crate::host::profile::Profile;
@@ -202,6 +202,7 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
         configured: spec.configured,
         vm_config: spec.vm_config.clone(),
         holds_only_headers: spec.allow_on_headers_stop_iteration,
+        error_response: None,
         environment: spec.env.iter().map(|(k, v)| Bytes::from(format!("{k}={v}"))).collect(),
     });
     if let Err(error) = driver.start(configs.collect()) {
@@ -375,9 +376,10 @@ fn describe(error: &snapshot::SnapshotError) -> String {
 
 fn limits(scenario: &Scenario) -> Limits {
     let default = Limits::default();
+    let fuel = scenario.limits.fuel.map(Work::Fuel);
     Limits {
-        callback_fuel: scenario.limits.fuel.unwrap_or(default.callback_fuel),
-        start_fuel: scenario.limits.fuel.unwrap_or(default.start_fuel),
+        callback: fuel.unwrap_or(default.callback),
+        start: fuel.unwrap_or(default.start),
         memory: scenario.limits.memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
     }
 }

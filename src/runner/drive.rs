@@ -203,7 +203,7 @@ impl<'a> Driver<'a> {
             Protocol::Http1 => "HTTP/1.1",
             Protocol::H2 => "HTTP/2",
         };
-        let exchange = self.host.open(ConnectionInfo { protocol });
+        let exchange = self.host.open(ConnectionInfo::new(protocol));
         if matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
             self.host.upstream_is_unreachable(exchange);
         }
@@ -339,6 +339,8 @@ impl<'a> Driver<'a> {
                 Output::GrpcCall { call, request, head, .. } => self.grpc_call(call, &request, head),
                 Output::GrpcSend { call, message, end_of_stream } => self.grpc_send(call, message, end_of_stream),
                 Output::GrpcCancel(call) => self.grpc_cancel(call),
+                // They are in the trace.
+                Output::Log(_) | Output::Trap(_) | Output::Crash(..) => {}
                 Output::Closed(exchange) => {
                     self.flights.remove(&exchange);
                     self.due.retain(|_, due| !matches!(due, Due::UpstreamTimeout(of) if *of == exchange));

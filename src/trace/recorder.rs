@@ -25,6 +25,8 @@ pub struct Recorder {
 impl Recorder {
     /// What one trace may hold, in bytes, roughly: a plugin that logs without end has to be stopped.
     pub const LIMIT: usize = 256 << 20;
+    /// Different findings that one recorder keeps: a server runs for ever.
+    const MOST_FINDINGS: usize = 100_000;
     /// What an event is counted as, beside the bytes in it.
     const PER_EVENT: usize = 512;
 
@@ -53,7 +55,7 @@ impl Recorder {
 
     /// Keeps a finding, once for each id, plugin and message.
     pub fn finding(&mut self, finding: Finding) {
-        if self.is_on() && !self.found.contains(&finding) {
+        if self.is_on() && self.found.len() < Self::MOST_FINDINGS && !self.found.contains(&finding) {
             // The next hostcall sees that the trace is full.
             self.charge(2 * finding.message.len());
             self.events.push(Event::Finding(finding.clone()));
@@ -66,8 +68,9 @@ impl Recorder {
         &self.events
     }
 
-    /// Takes everything that was kept.
+    /// Takes everything that was kept; there is room for as much again.
     pub fn take(&mut self) -> Vec<Event> {
+        self.bytes = 0;
         std::mem::take(&mut self.events)
     }
 }

@@ -57,6 +57,7 @@ fn host(engine: &Engine, path: &std::path::Path) -> anyhow::Result<Host> {
         vm_config: Bytes::new(),
         holds_only_headers: false,
         environment: vec![],
+        error_response: None,
     })?;
     Ok(host)
 }
@@ -68,7 +69,7 @@ fn head(pairs: &[(&'static str, &'static str)]) -> Part {
 
 /// Client and upstream of one exchange.
 fn exchange(host: &mut Host, request: &Part, response: &Part) -> anyhow::Result<()> {
-    let id = host.open(ConnectionInfo { protocol: "HTTP/1.1" });
+    let id = host.open(ConnectionInfo::new("HTTP/1.1"));
     host.from_client(id, request.clone());
     while let Some(output) = host.next_output() {
         match output {

@@ -13,6 +13,10 @@ pub struct Phases {
     pub filter: usize,
     /// What it is at.
     pub step: Step,
+    /// Nothing is waited for on the upstream's behalf.
+    pub passes_at_once: bool,
+    /// The head has gone upstream before all of the body had come.
+    pub streams: bool,
     /// What has to happen before the request goes on.
     pub waits_for: Option<Awaited>,
     /// The request's body, as far as it has come.

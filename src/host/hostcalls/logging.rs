@@ -2,6 +2,8 @@
 
 use super::row::{Cx, hostcall_rows};
 use crate::abi::{LogLevel, Status};
+use crate::host::state::VmState;
+use crate::host::world::{LogLine, Output};
 use crate::trace::Effect;
 use bytes::Bytes;
 
@@ -13,11 +15,26 @@ hostcall_rows! {
 }
 
 fn log(cx: &mut Cx, level: LogLevel, message: &[u8]) -> Result<(), Status> {
+    tell(cx.state, level, message);
     cx.effect(|| Effect::Log { level, message: Bytes::copy_from_slice(message) });
     Ok(())
 }
 
-/// pwtest records every message, so it says trace.
-fn get_log_level(_: &mut Cx) -> Result<u32, Status> {
-    Ok(LogLevel::Trace.number())
+/// Hands a message to the driver, if it wants to hear of such.
+pub(super) fn tell(state: &mut VmState, level: LogLevel, message: &[u8]) {
+    if !state.world.tells(level) {
+        return;
+    }
+    let line = LogLine {
+        exchange: state.acting_stream().map(|stream| stream.exchange),
+        plugin: Some(state.current.plugin),
+        level,
+        message: Bytes::copy_from_slice(message),
+    };
+    state.world.outputs.push_back(Output::Log(line));
+}
+
+/// The level of the driver's log; a runner records every message, so it says trace.
+fn get_log_level(cx: &mut Cx) -> Result<u32, Status> {
+    Ok(cx.state.world.log_level.unwrap_or(LogLevel::Trace).number())
 }

@@ -12,6 +12,7 @@ use crate::message::{Direction, Headers};
 use crate::trace::{Effect, Entry};
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 hostcall_rows! {
     /// The value at a path.
@@ -171,8 +172,8 @@ fn of_stream(cx: &Cx, path: &[u8]) -> Result<Property, Status> {
         b"response" => response(exchange, &rest, in_log),
         b"connection" => connection(exchange, &rest),
         b"connection_id" if rest.is_empty() => Some(Property::Int(i64::from(exchange.id.0) - 1)),
-        b"source" => endpoint(&rest, "127.0.0.1", 50000),
-        b"destination" => endpoint(&rest, "127.0.0.1", 10000),
+        b"source" => endpoint(&rest, exchange.info.client.unwrap_or(NO_CLIENT)),
+        b"destination" => endpoint(&rest, exchange.info.server.unwrap_or(NO_SERVER)),
         b"upstream" => upstream(exchange, &rest),
         b"xds" => xds(exchange, &rest),
         // Envoy 1.40: the dynamic metadata, a message without a field.
@@ -300,7 +301,7 @@ fn upstream(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
         [b"local_address"] => Some(Property::text("127.0.0.1:50001")),
         [b"transport_failure_reason" | b"locality"] => Some(Property::Bytes(Bytes::new())),
         [b"cx_pool_ready_duration"] => Some(Property::Int(0)),
-        _ => endpoint(rest, "127.0.0.1", 8080),
+        _ => endpoint(rest, NO_UPSTREAM),
     }
 }
 
@@ -335,11 +336,15 @@ fn connection(exchange: &Exchange, rest: &[&[u8]]) -> Option<Property> {
     }
 }
 
-/// Addresses that no scenario gave.
-fn endpoint(rest: &[&[u8]], address: &str, port: u16) -> Option<Property> {
+/// Addresses that no scenario gave, where there is no connection.
+const NO_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50000);
+const NO_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10000);
+const NO_UPSTREAM: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+fn endpoint(rest: &[&[u8]], address: SocketAddr) -> Option<Property> {
     match rest {
-        [b"address"] => Some(Property::text(format!("{address}:{port}"))),
-        [b"port"] => Some(Property::Int(i64::from(port))),
+        [b"address"] => Some(Property::text(address.to_string())),
+        [b"port"] => Some(Property::Int(i64::from(address.port()))),
         _ => None,
     }
 }

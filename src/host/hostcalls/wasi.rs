@@ -305,6 +305,7 @@ fn fd_write(wasi: &mut Wasi, fd: u32, iovs: u32, count: u32, nwritten: u32) -> E
             message.pop();
         }
         if wasi.state.world.profile.wasi.logged.contains(&fd) {
+            super::logging::tell(wasi.state, level, &message);
             wasi.effects.push(Effect::Log { level, message: Bytes::from(message) });
         }
     }

@@ -1,7 +1,7 @@
 //! The response side: every plugin sees it, in the order of the request, and what it returns counts for nothing
 //! (`apisix.md` 2.6, 3.3, 3.4).
 
-use super::super::exchange::ExchangeState;
+use super::super::exchange::{Exchange, ExchangeState};
 use super::super::{Called, Host};
 use super::pages;
 use crate::abi::{Callback, ExchangeId};
@@ -52,8 +52,7 @@ impl Host {
         e.response.arrived = true;
         e.response.complete_in = end;
         e.phases.responding = true;
-        let count = e.filters.len();
-        for filter in 0..count {
+        for filter in in_order(e) {
             self.response_headers(id, filter);
         }
         // The body filters run for a body of no bytes, too, but not where there can be none (3.4).
@@ -97,8 +96,8 @@ impl Host {
 
     /// Shows a chunk to the plugins that asked for it. It can't be held, nor changed.
     fn shown_to_plugins(&mut self, id: ExchangeId, bytes: &Bytes, end: bool) {
-        let count = self.ex(id).map_or(0, |e| e.filters.len());
-        for filter in 0..count {
+        let order = self.ex(id).filter(|e| !e.phases.body_wanted.is_empty()).map(in_order).unwrap_or_default();
+        for filter in order {
             let name = Bytes::from(self.plugin_name(id, filter));
             if !self.ex(id).is_some_and(|e| e.phases.body_wanted.contains(&name)) || !self.plugin_context(id, filter) {
                 continue;
@@ -153,6 +152,14 @@ impl Host {
                 self.response_chunk(id, Bytes::new(), true);
             }
         }
+    }
+}
+
+/// The places of the chain in the order in which they see a response.
+fn in_order(exchange: &Exchange) -> Vec<usize> {
+    match exchange.response_order.is_empty() {
+        true => (0..exchange.filters.len()).collect(),
+        false => exchange.response_order.clone(),
     }
 }
 

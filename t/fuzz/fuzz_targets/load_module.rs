@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use pwtest::host::engine::{ModuleCache, engine};
 use pwtest::host::env::{Clock, Entropy};
 use pwtest::host::exchange::ConnectionInfo;
-use pwtest::host::limits::Limits;
+use pwtest::host::limits::{Limits, Work};
 use pwtest::host::plugin::LoadedPlugin;
 use pwtest::host::profile::ENVOY;
 use pwtest::host::world::World;
@@ -18,7 +18,7 @@ use pwtest::trace::Recording;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-const LIMITS: Limits = Limits { callback_fuel: 1_000_000, start_fuel: 1_000_000, memory: Some(16 << 20) };
+const LIMITS: Limits = Limits { callback: Work::Fuel(1_000_000), start: Work::Fuel(1_000_000), memory: Some(16 << 20) };
 
 fuzz_target!(|bytes: &[u8]| {
     static ENGINE: LazyLock<wasmtime::Engine> =
@@ -35,11 +35,12 @@ fuzz_target!(|bytes: &[u8]| {
         vm_config: Bytes::from_static(b"another"),
         holds_only_headers: false,
         environment: vec![],
+        error_response: None,
     };
     if host.add_plugin(config).is_err() {
         return;
     }
-    let exchange = host.open(ConnectionInfo { protocol: "HTTP/1.1" });
+    let exchange = host.open(ConnectionInfo::new("HTTP/1.1"));
     for part in message(&[(":method", "POST"), (":path", "/?q=1"), (":authority", "app.test"), (":scheme", "http")]) {
         host.from_client(exchange, part);
         carry_out(&mut host);

@@ -6,6 +6,7 @@ use crate::host::exchange::Exchange;
 use crate::host::store::properties::Property;
 use crate::trace::Effect;
 use bytes::Bytes;
+use std::net::SocketAddr;
 
 /// Variables that APISIX declares with `set`: they can be written, and are there from the beginning.
 const DECLARED: &[(&[u8], &str)] = &[
@@ -119,9 +120,10 @@ fn built_in(exchange: &Exchange, name: &[u8]) -> Option<Bytes> {
             Some([&method[..], target, protocol].join(&b' ').into())
         }
         b"server_protocol" => text(exchange.info.protocol),
-        b"remote_addr" | b"server_addr" => text("127.0.0.1"),
-        b"remote_port" => text("50000"),
-        b"server_port" => text("9080"),
+        b"remote_addr" => Some(address(exchange.info.client)),
+        b"server_addr" => Some(address(exchange.info.server)),
+        b"remote_port" => Some(port(exchange.info.client, 50000)),
+        b"server_port" => Some(port(exchange.info.server, 9080)),
         b"server_name" => text("_"),
         b"content_length" => header("content-length"),
         b"content_type" => header("content-type"),
@@ -142,6 +144,15 @@ fn built_in(exchange: &Exchange, name: &[u8]) -> Option<Bytes> {
             cookie(&header("cookie")?, name)
         }
     }
+}
+
+/// The address of one end, which is this machine where there is no connection.
+fn address(end: Option<SocketAddr>) -> Bytes {
+    end.map_or(Bytes::from_static(b"127.0.0.1"), |end| end.ip().to_canonical().to_string().into())
+}
+
+fn port(end: Option<SocketAddr>, otherwise: u16) -> Bytes {
+    end.map_or(otherwise, |end| end.port()).to_string().into()
 }
 
 /// The name without the port, in lower case.
