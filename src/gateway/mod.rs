@@ -3,4 +3,9 @@
 //! No I/O and no clock: the runner and the proxy read files, tell the time and open connections, and get the same
 //! answers from here, so what is served is what is tested.
 
+pub mod address;
+pub mod facts;
 pub mod model;
+pub mod uri;
+pub mod variables;
+pub mod vars;
