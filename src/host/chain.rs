@@ -151,3 +151,6 @@ pub struct Population {
     /// Requests and connections under way.
     pub exchanges: usize,
 }
+
+#[cfg(test)]
+mod tests;

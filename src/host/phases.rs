@@ -77,15 +77,15 @@ impl Host {
                 return;
             }
             let complete = e.request.complete_in;
-            match e.phases.waits_for {
-                Some(Awaited::Call) => return,
-                Some(Awaited::Body) if !complete => return,
-                Some(Awaited::Body) | None => e.phases.waits_for = None,
-            }
             let filter = e.phases.filter;
             let passed_all = filter >= e.filters.len();
             let streams =
                 passed_all && (e.phases.passes_at_once || stream_after.is_some_and(|most| e.phases.body.len() > most));
+            match e.phases.waits_for {
+                Some(Awaited::Call) => return,
+                Some(Awaited::Body) if !complete && !streams => return,
+                Some(Awaited::Body) | None => e.phases.waits_for = None,
+            }
             if !complete && !streams && (passed_all || e.phases.step == Step::Body) {
                 e.phases.waits_for = Some(Awaited::Body);
                 return;

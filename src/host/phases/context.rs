@@ -13,7 +13,10 @@ impl Host {
         if self.plugins.get(plugin.0).is_none_or(|p| p.root.is_some()) {
             return true;
         }
+        // Its lines are about no request (4.5).
+        let about = self.world.about.take();
         let made = self.configure(plugin);
+        self.world.about = about;
         if let Err(reason) = &made {
             let name = self.plugin_name(id, filter);
             self.world.log(LogLevel::Error, format!("{name}: failed to fetch wasm plugin ctx: {reason}"));
