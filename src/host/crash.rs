@@ -25,7 +25,7 @@ impl Host {
                 false
             }
             Output::ToClient(..) | Output::ToUpstream(..) | Output::Connect(_) | Output::Closed(_) => true,
-            Output::Log(_) | Output::Trap(_) | Output::Crash(..) => true,
+            Output::QueueReady { .. } | Output::Log(_) | Output::Trap(_) | Output::Crash(..) => true,
         });
         let open: Vec<_> = world.exchanges.keys().copied().collect();
         for id in open {
@@ -55,8 +55,7 @@ impl Host {
         if !std::mem::take(&mut self.crashed) {
             return;
         }
-        self.world.shared_data = Default::default();
-        self.world.queues = Default::default();
+        self.world.stores.begin_anew();
         self.world.metrics = Default::default();
         self.world.token_count = 0;
         for plugin in &mut self.plugins {

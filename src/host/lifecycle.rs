@@ -218,6 +218,7 @@ impl Host {
         self.world.calls.retain(|_, call| call.vm != vm);
         self.world.grpc.forget(vm);
         self.world.metrics.forget(vm);
+        self.world.stores.forget_vm(vm);
         self.vms[vm.0] = self.boot(vm, first, true)?;
         for plugin in &users {
             self.plugins[plugin.0].root = None;

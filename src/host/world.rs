@@ -5,7 +5,8 @@ use super::env::{Clock, Entropy};
 use super::exchange::Exchange;
 use super::grpc::{GrpcCalls, Readable};
 use super::profile::{self, Profile};
-use super::store::{metrics::Metrics, properties::Property, queues::Queues, shared_data::SharedData};
+use super::store::{Seat, Stores, metrics::Metrics, properties::Property, queues::Owner};
+use super::upstreams::Upstreams;
 use crate::abi::{CallId, ContextId, ExchangeId, LogLevel, PluginIndex, QueueId, Status, VmIndex};
 use crate::message::{Direction, Headers, Part};
 use crate::trace::{Event, Finding, GrpcCall, HttpCall, LocalResponse, Recorder, Recording, Trap};
@@ -26,11 +27,9 @@ pub struct World {
     pub recorder: Recorder,
     /// Exchanges that are not closed.
     pub exchanges: BTreeMap<ExchangeId, Exchange>,
-    /// Key-value data.
-    pub shared_data: SharedData,
-    /// Queues.
-    pub queues: Queues,
-    /// Metrics.
+    /// Shared data, queues and the values of metrics, in common with other hosts where the driver says so.
+    pub stores: Seat,
+    /// The ids of metrics.
     pub metrics: Metrics,
     /// Tick timers, by VM and root context.
     pub ticks: BTreeMap<(VmIndex, ContextId), Tick>,
@@ -67,6 +66,8 @@ pub struct World {
     pub answer: Option<Answer>,
     /// Upstreams that do not exist, one entry for each call that is to be refused.
     pub unknown_upstreams: Vec<Bytes>,
+    /// Upstreams that exist.
+    pub upstreams: Upstreams,
     /// Properties that the driver gave, by dotted path.
     pub properties: BTreeMap<String, Property>,
     /// Bytes of body that a paused stage may hold.
@@ -210,6 +211,14 @@ pub enum Output {
     },
     /// A gRPC call or stream is broken off; whatever is still answered is ignored.
     GrpcCancel(CallId),
+    /// A queue has a message, and its owner is another host with the same stores: to be told by its
+    /// [`Host::queue_ready`](super::Host::queue_ready).
+    QueueReady {
+        /// Who is to be told.
+        owner: Owner,
+        /// The queue.
+        queue: QueueId,
+    },
     /// The exchange has ended and is forgotten.
     Closed(ExchangeId),
     /// A line for the log. Comes only to drivers that have set [`World::log_level`].
@@ -242,8 +251,7 @@ impl World {
             entropy,
             recorder: Recorder::new(recording),
             exchanges: BTreeMap::new(),
-            shared_data: SharedData::default(),
-            queues: Queues::default(),
+            stores: Seat::default(),
             metrics: Metrics::default(),
             ticks: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -262,8 +270,27 @@ impl World {
             foreign_arguments: None,
             answer: None,
             unknown_upstreams: Vec::new(),
+            upstreams: Upstreams::Any,
             properties: BTreeMap::new(),
             buffer_limit: profile.buffer_limit,
+        }
+    }
+
+    /// With stores that other hosts have, too.
+    #[must_use]
+    pub fn with_stores(mut self, stores: &Stores) -> Self {
+        self.stores = stores.seat();
+        self
+    }
+
+    /// Whether a call can be made to an upstream; one that the driver named for this call alone is used up.
+    pub fn knows_upstream(&mut self, name: &[u8]) -> bool {
+        match self.unknown_upstreams.iter().position(|unknown| unknown == name) {
+            Some(at) => {
+                self.unknown_upstreams.remove(at);
+                false
+            }
+            None => self.upstreams.knows(name),
         }
     }
 

@@ -332,7 +332,8 @@ impl<'a> Driver<'a> {
         for _ in 0..MOST_EVENTS {
             let Some(output) = self.host.next_output() else { return };
             match output {
-                Output::ToClient(..) => {}
+                // A scenario's host shares its stores with nobody.
+                Output::ToClient(..) | Output::QueueReady { .. } => {}
                 Output::ToUpstream(exchange, part) => self.upstream(exchange, &part),
                 Output::Connect(exchange) => self.upstream_of_connection(exchange),
                 Output::HttpCall { call, request, .. } => self.call(call, &request),

@@ -71,11 +71,8 @@ fn start(
         Service::Message(name) => (Bytes::from(name), true),
         Service::Unset => return Err(unset(cx, upstream)),
     };
-    let unknown = &mut cx.state.world.unknown_upstreams;
-    match unknown.iter().position(|unknown| *unknown == name) {
-        Some(at) => drop(unknown.remove(at)),
-        None if name.is_empty() => {}
-        None => return begin(cx, grpc, root, name, service, method, metadata, kind),
+    if cx.state.world.knows_upstream(&name) && !name.is_empty() {
+        return begin(cx, grpc, root, name, service, method, metadata, kind);
     }
     if !is_message {
         return Err(grpc.unknown_service);

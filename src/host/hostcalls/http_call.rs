@@ -41,8 +41,7 @@ fn http_call(
     if upstream.is_empty() {
         return Err(Status::BadArgument);
     }
-    if let Some(at) = world.unknown_upstreams.iter().position(|name| name == upstream) {
-        world.unknown_upstreams.remove(at);
+    if !world.knows_upstream(upstream) {
         return Err(Status::BadArgument);
     }
     let has = |name: &[u8]| headers.get(name).is_some();

@@ -20,7 +20,8 @@ hostcall_rows! {
 /// Envoy 1.40: a name outside the memory comes before a type that does not exist.
 fn define(cx: &mut Cx, kind: Late<MetricType>, name: &[u8]) -> Result<u32, Status> {
     let kind = kind.0.map_err(|_| Status::BadArgument)?;
-    let id = cx.state.world.metrics.define(cx.state.vm, kind, name);
+    let world = &mut cx.state.world;
+    let id = world.metrics.define(&world.stores, cx.state.vm, kind, name)?;
     cx.effect(|| Effect::MetricDefined { id, kind, name: Bytes::copy_from_slice(name) });
     Ok(id.0)
 }

@@ -2,7 +2,8 @@
 
 use super::row::{Cx, hostcall_rows};
 use crate::abi::{QueueId, Status};
-use crate::host::world::Posted;
+use crate::host::store::queues::Owner;
+use crate::host::world::{Output, Posted};
 use crate::trace::Effect;
 use bytes::Bytes;
 
@@ -22,25 +23,30 @@ const VM_ID: &[u8] = b"";
 
 fn register(cx: &mut Cx, name: &[u8]) -> Result<u32, Status> {
     let root = cx.state.acting_root().ok_or(Status::BadArgument)?;
-    let owner = (cx.state.vm, root);
-    let id = cx.state.world.queues.register(VM_ID, name, owner);
+    let id = cx.state.world.stores.register_queue(VM_ID, name, cx.state.vm, root)?;
     cx.effect(|| Effect::QueueRegistered { id, name: Bytes::copy_from_slice(name) });
     Ok(id.0)
 }
 
 fn resolve(cx: &mut Cx, vm_id: &[u8], name: &[u8]) -> Result<u32, Status> {
-    cx.state.world.queues.resolve(vm_id, name).map(|id| id.0).ok_or(Status::NotFound)
+    cx.state.world.stores.resolve_queue(vm_id, name).map(|id| id.0).ok_or(Status::NotFound)
 }
 
 fn enqueue(cx: &mut Cx, id: QueueId, value: &[u8]) -> Result<(), Status> {
-    let (vm, root) = cx.state.world.queues.enqueue(id, value)?;
-    cx.state.world.posted.push_back(Posted::QueueReady { vm, root, queue: id });
+    let world = &mut cx.state.world;
+    match world.stores.enqueue(id, value)? {
+        Some(Owner { host, vm, root }) if host == world.stores.host() => {
+            world.posted.push_back(Posted::QueueReady { vm, root, queue: id });
+        }
+        Some(owner) => world.outputs.push_back(Output::QueueReady { owner, queue: id }),
+        None => {}
+    }
     cx.effect(|| Effect::Enqueued { id, message: Bytes::copy_from_slice(value) });
     Ok(())
 }
 
 fn dequeue(cx: &mut Cx, id: QueueId) -> Result<Bytes, Status> {
-    let message = cx.state.world.queues.dequeue(id)?;
+    let message = cx.state.world.stores.dequeue(id)?;
     cx.effect(|| Effect::Dequeued { id });
     Ok(message)
 }

@@ -13,11 +13,11 @@ hostcall_rows! {
 }
 
 fn get(cx: &mut Cx, key: &[u8]) -> Result<(Bytes, u32), Status> {
-    cx.state.world.shared_data.get(key).ok_or(Status::NotFound)
+    cx.state.world.stores.shared_data(key).ok_or(Status::NotFound)
 }
 
 fn set(cx: &mut Cx, key: &[u8], value: &[u8], cas: u32) -> Result<(), Status> {
-    let cas = cx.state.world.shared_data.set(key, value, cas)?;
+    let cas = cx.state.world.stores.set_shared_data(key, value, cas)?;
     cx.effect(|| Effect::SharedDataSet { key: Bytes::copy_from_slice(key), value: Bytes::copy_from_slice(value), cas });
     Ok(())
 }
