@@ -159,7 +159,10 @@ fn what_is_below_the_level_is_not_said() {
 #[test]
 fn a_response_has_an_order_of_its_own() {
     let mut served = Served::new(&profile::APISIX, PROBE);
-    let (first, second) = (served.add("p1/"), served.add("p2/"));
+    // A VM for each: the probe knows one configuration.
+    let second = PluginConfig { name: "other".to_owned(), ..served.config("p2/") };
+    let first = served.add("p1/");
+    let second = served.host.add_plugin(second).expect("the plugin starts");
     let id = served.open(&[first, second], &[1, 0]);
     served.head(id, "/x", true);
     served.answer(id);
