@@ -4,8 +4,12 @@
 //! answers from here, so what is served is what is tested.
 
 pub mod address;
+pub mod chain;
+pub mod config;
 pub mod facts;
 pub mod model;
+pub mod router;
+pub mod target;
 pub mod uri;
 pub mod variables;
 pub mod vars;
