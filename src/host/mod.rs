@@ -4,6 +4,7 @@
 //! and leaves [`Output`]s to be carried out. No hostcall blocks, so nothing here ever waits. The runner and the
 //! proxy are two such drivers and decide nothing about plugins themselves.
 
+pub mod backtrace;
 mod calls;
 mod chain;
 pub mod check;
