@@ -1,6 +1,7 @@
 //! The command line as its users meet it: exit codes, snapshots from the first run to acceptance, bad input.
 
 mod check;
+mod concurrent;
 mod coverage;
 
 use crate::support::{Ran, check, pwtest, pwtest_with, root, workspace};
@@ -31,7 +32,7 @@ pub fn trials() -> Vec<Trial> {
         ("cli: the tables of the ABI", abi_tables),
     ];
     let trials = tests.iter().map(|(name, test)| Trial::test(*name, *test));
-    trials.chain(check::trials()).chain(coverage::trials()).collect()
+    trials.chain(check::trials()).chain(concurrent::trials()).chain(coverage::trials()).collect()
 }
 
 const LOG: &str = "plugin: FIXTURES/rust/header.wasm\ncases:\n  - name: one\n    request: GET http://app.test/hello\n";

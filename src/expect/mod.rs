@@ -14,6 +14,7 @@ mod load;
 mod logs;
 mod matcher;
 mod message;
+mod ownership;
 mod state;
 mod trap;
 
@@ -59,6 +60,8 @@ pub struct Judged<'a> {
     pub range: Range<usize>,
     /// The exchange of a `request` step. A whole case with one exchange has that one.
     pub exchange: Option<ExchangeId>,
+    /// Others are in flight at the same time: what happened for this one alone counts. State is everybody's.
+    pub only: Option<ExchangeId>,
     /// Whether the request stayed paused with nothing left to resume it.
     pub stuck: bool,
     /// The profile that the case ran with: what goes differently elsewhere can be expected as a finding.
@@ -72,7 +75,11 @@ impl<'a> Judged<'a> {
     fn in_range(&self) -> impl DoubleEndedIterator<Item = (usize, &'a Event)> + use<'a> {
         let end = self.range.end.min(self.events.len());
         let start = self.range.start.min(end);
-        self.events.get(start..end).unwrap_or_default().iter().enumerate().map(move |(at, event)| (start + at, event))
+        let of = self.only;
+        let belongs = of.map_or_else(Vec::new, |of| ownership::of(self.events, start..end, of));
+        let events = self.events.get(start..end).unwrap_or_default().iter().enumerate();
+        let ours = move |at: usize| of.is_none() || belongs.get(at).is_some_and(|belongs| *belongs);
+        events.filter(move |(at, _)| ours(*at)).map(move |(at, event)| (start + at, event))
     }
 
     /// The events up to the end of the range: what state is made of.

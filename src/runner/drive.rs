@@ -3,9 +3,13 @@
 //! It decides nothing about plugins. Time passes only when a step says so or when something that the request waits
 //! for falls due.
 
+mod concurrent;
 mod connect;
 mod ends;
 mod grpc;
+mod run;
+
+pub use run::{StepRun, label};
 
 use super::message::{self, Variant};
 use super::verdict;
@@ -20,8 +24,9 @@ use crate::scenario::{
 };
 use crate::trace::{Event, HttpCall, StepStarted};
 use bytes::Bytes;
-use std::collections::BTreeMap;
-use std::ops::Range;
+use concurrent::Turn;
+use run::Place;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// The time after which Envoy gives up on an upstream: a route's default.
@@ -30,22 +35,6 @@ const ROUTE_TIMEOUT_NS: u64 = 15_000_000_000;
 const MOST_IDLE_TICKS: usize = 64;
 /// Events of one step; two plugins that keep calling each other would never end.
 const MOST_EVENTS: usize = 100_000;
-
-/// Failures of one step; nobody reads more.
-const MOST_FAILURES: usize = 100;
-
-/// What a step left behind for its expectations.
-#[derive(Debug, Clone)]
-pub struct StepRun {
-    /// Its part of the trace. The first one begins with the start of the plugins.
-    pub range: Range<usize>,
-    /// The exchange of a request step.
-    pub exchange: Option<ExchangeId>,
-    /// The exchange never came to its end.
-    pub stuck: bool,
-    /// What failed without being asked.
-    pub failures: Vec<Failure>,
-}
 
 /// One case under way.
 pub struct Driver<'a> {
@@ -65,8 +54,10 @@ pub struct Driver<'a> {
 /// An exchange that has not ended.
 struct Flight<'a> {
     traffic: Traffic<'a>,
-    step: usize,
+    place: Place,
     answered: bool,
+    /// What the origin does when it is its turn; `None` where nothing else is under way and it does it at once.
+    turns: Option<VecDeque<Turn>>,
 }
 
 /// What an exchange was opened for.
@@ -79,7 +70,7 @@ enum Traffic<'a> {
 /// A planned answer to a call.
 struct Plan<'a> {
     callout: &'a Callout,
-    step: usize,
+    place: Place,
     used: bool,
 }
 
@@ -127,12 +118,13 @@ impl<'a> Driver<'a> {
             let start = if index == 0 { 0 } else { self.events() };
             let label = label(step, self.scenario);
             self.host.world_mut().recorder.push(|| Event::Step(StepStarted { index, label }));
-            self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
+            self.steps.push(StepRun::beginning_at(start, step));
             // What the plugins asked for while they started is answered from here on.
             self.drain();
             // A request that this step brings to its end is judged on everything until then.
-            let open: Vec<usize> = self.flights.values().map(|flight| flight.step).collect();
+            let open: Vec<usize> = self.flights.values().map(|flight| flight.place.step).collect();
             self.step(index, step);
+            self.take_turns();
             let end = self.events();
             self.steps[index].range.end = end;
             for (at, earlier) in self.steps.iter_mut().enumerate() {
@@ -156,20 +148,24 @@ impl<'a> Driver<'a> {
     }
 
     fn plan(&mut self, step: usize, of: &'a Step) {
-        for callout in &of.callouts {
+        let shared = of.callouts.iter().map(|callout| (None, callout));
+        let items = of.items().iter().enumerate();
+        let own = items.flat_map(|(at, item)| item.callouts.iter().map(move |callout| (Some(at), callout)));
+        for (item, callout) in shared.chain(own) {
             let unknown = self.host.world().profile.knows_upstreams
                 && matches!(callout.reply, CalloutReply::Fail(Fault::Unknown));
             if unknown {
                 let name = Bytes::from(callout.to.value.clone());
                 self.host.world_mut().unknown_upstreams.push(name);
             }
-            self.plans.push(Plan { callout, step, used: false });
+            self.plans.push(Plan { callout, place: Place { step, item }, used: false });
         }
     }
 
     fn step(&mut self, index: usize, step: &'a Step) {
         match &step.kind {
             StepKind::Request(request) => self.request(index, request),
+            StepKind::Concurrent(items) => self.concurrent(index, items),
             StepKind::Connect(connect) => self.connect(index, connect),
             StepKind::Advance(duration) => self.advance(*duration),
             StepKind::Reconfigure { plugin, config } => {
@@ -177,7 +173,7 @@ impl<'a> Driver<'a> {
                     let asked = step.expect.iter().flat_map(Expect::all).any(verdict::expects_start_failure);
                     if !asked {
                         let failure = verdict::start_failure(&error, Some(step.span.clone()));
-                        self.steps[index].failures.push(failure);
+                        self.fail(Place::of(index), [failure]);
                     }
                 }
                 self.drain();
@@ -185,8 +181,8 @@ impl<'a> Driver<'a> {
             StepKind::ForeignFunction { plugin, function_id, arguments } => {
                 let profile = self.host.world().profile;
                 if !profile.documented.callbacks.contains(&Callback::OnForeignFunction) {
-                    self.steps[index].failures.push(verdict::no_foreign_callback(profile.name, step.span.clone()));
-                    return;
+                    let failure = verdict::no_foreign_callback(profile.name, step.span.clone());
+                    return self.fail(Place::of(index), [failure]);
                 }
                 self.host.foreign_function(PluginIndex(*plugin), *function_id, arguments.clone());
                 self.drain();
@@ -199,6 +195,15 @@ impl<'a> Driver<'a> {
     }
 
     fn request(&mut self, index: usize, request: &'a Request) {
+        let (exchange, parts) = self.open(Place::of(index), request);
+        for part in parts {
+            self.send(exchange, part);
+        }
+        self.wait(index, &[exchange]);
+    }
+
+    /// Begins an exchange; gives what its client will send.
+    fn open(&mut self, place: Place, request: &'a Request) -> (ExchangeId, VecDeque<Part>) {
         let protocol = match self.scenario.protocol {
             Protocol::Http1 => "HTTP/1.1",
             Protocol::H2 => "HTTP/2",
@@ -207,21 +212,24 @@ impl<'a> Driver<'a> {
         if matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
             self.host.upstream_is_unreachable(exchange);
         }
-        self.steps[index].exchange = Some(exchange);
-        self.flights.insert(exchange, Flight { traffic: Traffic::Request(request), step: index, answered: false });
+        self.set_exchange(place, exchange);
+        let turns = place.item.map(|_| VecDeque::new());
+        let flight = Flight { traffic: Traffic::Request(request), place, answered: false, turns };
+        self.flights.insert(exchange, flight);
         let parts = message::request(request, self.scenario.protocol, self.variant);
-        for part in self.ended(parts, request.body.as_ref()) {
-            if !self.flights.contains_key(&exchange) {
-                break;
-            }
+        let mut parts: VecDeque<Part> = self.ended(parts, request.body.as_ref()).into();
+        if matches!(request.abort, Some(Abort::Request | Abort::Wait)) {
+            parts.push_back(Part::Reset);
+        }
+        (exchange, parts)
+    }
+
+    /// The client sends something, if anybody is there who takes it.
+    fn send(&mut self, exchange: ExchangeId, part: Part) {
+        if self.flights.contains_key(&exchange) {
             self.host.from_client(exchange, part);
             self.drain();
         }
-        if matches!(request.abort, Some(Abort::Request | Abort::Wait)) && self.flights.contains_key(&exchange) {
-            self.host.from_client(exchange, Part::Reset);
-            self.drain();
-        }
-        self.wait(index, exchange);
     }
 
     /// The pieces of a message, with the end where the host puts it if the scenario does not say.
@@ -230,18 +238,20 @@ impl<'a> Driver<'a> {
         if self.host.world().profile.last_chunk_ends && !said { message::ending_with_last(parts) } else { parts }
     }
 
-    /// Lets time pass as long as the exchange may come to its end by that.
-    fn wait(&mut self, index: usize, exchange: ExchangeId) {
+    /// Lets time pass as long as one of the exchanges may come to its end by that.
+    fn wait(&mut self, index: usize, exchanges: &[ExchangeId]) {
         // Whoever writes `advance` next wants to move the time himself.
         let waits = matches!(self.case.steps.get(index + 1).map(|s| &s.kind), Some(StepKind::Advance(_)));
         let mut idle_ticks = 0;
         for _ in 0..MOST_EVENTS {
-            if !self.flights.contains_key(&exchange) {
+            self.take_turns();
+            let mut open = exchanges.iter().filter(|exchange| self.flights.contains_key(exchange)).peekable();
+            if open.peek().is_none() {
                 return;
             }
-            let next = self.due.keys().next().map(|(at, _)| *at);
             // A connection that nobody holds waits for its ends, not for a timer.
-            let by_timer = self.host.paused_at(exchange).is_some() || !self.is_connection(exchange);
+            let by_timer = open.any(|of| self.host.paused_at(*of).is_some() || !self.is_connection(*of));
+            let next = self.due.keys().next().map(|(at, _)| *at);
             let tick = self.host.next_tick().filter(|_| !waits && by_timer && idle_ticks < MOST_IDLE_TICKS);
             match (next, tick) {
                 (Some(at), tick) if tick.is_none_or(|tick| at <= tick) => {
@@ -282,6 +292,7 @@ impl<'a> Driver<'a> {
                 self.cut_off();
                 break;
             }
+            self.take_turns();
             let next = self.due.keys().next().map(|(at, _)| *at).filter(|at| *at <= until);
             let tick = self.host.next_tick().filter(|at| *at <= until);
             match (next, tick) {
@@ -348,32 +359,5 @@ impl<'a> Driver<'a> {
                 }
             }
         }
-    }
-}
-
-/// What a step does, in words.
-pub fn label(step: &Step, scenario: &Scenario) -> String {
-    match &step.kind {
-        StepKind::Request(request) => {
-            let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-            format!(
-                "request {} {}://{}{}",
-                text(&request.method),
-                text(&request.scheme),
-                text(&request.authority),
-                text(&request.path)
-            )
-        }
-        StepKind::Connect(_) => "connect".to_owned(),
-        StepKind::Advance(duration) => format!("advance {duration:?}"),
-        StepKind::Reconfigure { plugin, .. } => match scenario.plugins.get(*plugin) {
-            Some(plugin) if scenario.plugins.len() > 1 => format!("reconfigure {}", plugin.name),
-            _ => "reconfigure".to_owned(),
-        },
-        StepKind::ForeignFunction { plugin, function_id, .. } => match scenario.plugins.get(*plugin) {
-            Some(plugin) if scenario.plugins.len() > 1 => format!("foreign function {function_id} of {}", plugin.name),
-            _ => format!("foreign function {function_id}"),
-        },
-        StepKind::Shutdown => "shutdown".to_owned(),
     }
 }

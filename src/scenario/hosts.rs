@@ -4,7 +4,7 @@
 //! other hosts is taken out of it, so that whoever reads an [`Expect`] afterwards can't mistake another host's
 //! expectation for one of this run.
 
-use super::model::{Case, Expect, Scenario, Spanned};
+use super::model::{Case, Expect, Scenario, Spanned, Step};
 use std::borrow::Cow;
 
 /// What a host imitates or is. A real Envoy is judged by the expectations for `envoy`.
@@ -55,16 +55,18 @@ impl Case {
         }
         let kind = HostKind::of(host);
         let mut case = self.clone();
-        let steps = case.steps.iter_mut().filter_map(|step| step.expect.as_mut());
-        for expect in case.expect.iter_mut().chain(steps) {
-            expect.on.retain(|on| Some(on.host) == kind);
+        let only = |expect: &mut Expect| expect.on.retain(|on| Some(on.host) == kind);
+        case.expect.iter_mut().for_each(only);
+        for step in &mut case.steps {
+            step.expect.iter_mut().for_each(only);
+            step.items_mut().iter_mut().filter_map(|item| item.expect.as_mut()).for_each(only);
         }
         Cow::Owned(case)
     }
 
     /// What is expected of the case and of each of its steps, without what stands under `on`.
     fn expectations(&self) -> impl Iterator<Item = &Expect> {
-        self.expect.iter().chain(self.steps.iter().filter_map(|step| step.expect.as_ref()))
+        self.expect.iter().chain(self.steps.iter().flat_map(Step::parts).filter_map(|step| step.expect.as_ref()))
     }
 
     /// Everything that is expected, of the case, of its steps, and under `on`.

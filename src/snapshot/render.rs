@@ -4,13 +4,16 @@
 //! What a person reviews is behaviour: logs, actions, what both ends see, calls, and state that changed. Header
 //! changes and reads are left out, for the ends show their outcome; `snapshot: hostcalls` has every hostcall.
 
-use crate::abi::pairs::Pair;
+mod effect;
+mod together;
+
 use crate::abi::{Callback, ExchangeId, PluginIndex};
 use crate::message::{Headers, Part};
 use crate::trace::show::{self, escaped};
 use crate::trace::views::{self, SeenMessage};
-use crate::trace::{CallAnswer, CallbackLeft, Effect, Entry, Event, GrpcAnswer, GrpcCall, GrpcKind, HttpCall, Peer};
-use std::collections::BTreeMap;
+use crate::trace::{CallAnswer, CallbackLeft, Entry, Event, Peer};
+use effect::{call_text, effect_text, grpc_answer};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// How much a snapshot holds.
@@ -30,7 +33,8 @@ const MOST_TEXT: usize = 16 << 20;
 
 /// The text of a snapshot.
 pub fn render(events: &[Event], plugins: &[String], detail: Detail) -> String {
-    let mut page = Page { text: String::new(), plugins, detail, open: Vec::new(), start: None, begun: BTreeMap::new() };
+    let (open, begun, together) = (Vec::new(), BTreeMap::new(), together::of(events));
+    let mut page = Page { text: String::new(), plugins, detail, open, start: None, begun, together };
     for (at, event) in events.iter().enumerate() {
         if page.text.len() > MOST_TEXT {
             let left = events.len() - at;
@@ -93,6 +97,8 @@ struct Page<'a> {
     start: Option<String>,
     /// Where each exchange begins in the trace.
     begun: BTreeMap<ExchangeId, usize>,
+    /// Exchanges that were open when others were.
+    together: BTreeSet<ExchangeId>,
 }
 
 struct OpenCallback {
@@ -115,7 +121,8 @@ impl Page<'_> {
             }
             Event::CallbackEntered(entered) => {
                 let head = format!(
-                    "[{}] {}",
+                    "{}[{}] {}",
+                    self.mark(entered.exchange),
                     self.name(entered.plugin.0),
                     call_text(entered.callback, entered.args.as_slice())
                 );
@@ -141,13 +148,15 @@ impl Page<'_> {
             Event::Trap(trap) => {
                 let lines = self.open.pop().map_or_else(Vec::new, |open| open.lines);
                 let name = self.name(trap.plugin.0).to_owned();
-                self.line(&format!("[{name}] {} trapped: {}", trap.callback.name(), escaped(&trap.message)));
+                let mark = self.mark(trap.exchange);
+                self.line(&format!("{mark}[{name}] {} trapped: {}", trap.callback.name(), escaped(&trap.message)));
                 for line in lines {
                     self.line(&format!("  {line}"));
                 }
             }
-            Event::HostReply { status, details, .. } => {
-                self.line(&format!("the host answers {status} ({})", escaped(details)));
+            Event::HostReply { exchange, status, details } => {
+                let mark = self.mark(Some(*exchange));
+                self.line(&format!("{mark}the host answers {status} ({})", escaped(details)));
             }
             Event::CallAnswered { call, answer, .. } => {
                 let text = match answer {
@@ -189,8 +198,9 @@ impl Page<'_> {
             Peer::Client => "client",
             Peer::Upstream => "upstream",
         };
+        let mark = self.mark(Some(exchange));
         for (i, line) in seen(&message).lines().enumerate() {
-            let line = if i == 0 { format!("{who} sees {line}") } else { line.to_owned() };
+            let line = if i == 0 { format!("{mark}{who} sees {line}") } else { line.to_owned() };
             self.line(&line);
         }
     }
@@ -251,104 +261,13 @@ impl Page<'_> {
         let _ = writeln!(self.text, "  {line}");
     }
 
+    /// The number of an exchange that is one of several.
+    fn mark(&self, exchange: Option<ExchangeId>) -> String {
+        exchange.filter(|id| self.together.contains(id)).map_or_else(String::new, |id| format!("({id}) "))
+    }
+
     fn name(&self, plugin: usize) -> &str {
         self.plugins.get(plugin).map_or("?", String::as_str)
-    }
-}
-
-/// Only what a plugin's author chose is worth a line: sizes of bodies and ends of streams, not counts of headers.
-fn call_text(entry: Entry, args: &[u32]) -> String {
-    match (entry, args) {
-        (
-            Entry::Callback(
-                Callback::OnRequestBody
-                | Callback::OnResponseBody
-                | Callback::OnDownstreamData
-                | Callback::OnUpstreamData,
-            ),
-            [size, end],
-        ) => {
-            let end = if *end != 0 { ", end_of_stream" } else { "" };
-            format!("{}({size} bytes{end})", entry.name())
-        }
-        _ => entry.name().to_owned(),
-    }
-}
-
-fn effect_text(effect: &Effect) -> Option<String> {
-    Some(match effect {
-        Effect::Log { level, message } => format!("{level}: {}", plain(message)),
-        Effect::PropertySet { path, value } => format!("property {} = {}", escaped(path), quoted(value)),
-        Effect::SharedDataSet { key, value, .. } => {
-            format!("shared data {} = {}", quoted(key), quoted(value))
-        }
-        Effect::MetricDefined { kind, name, .. } => format!("metric {} defined as {kind}", plain(name)),
-        Effect::MetricChanged { name, value, .. } => format!("metric {} = {value}", plain(name)),
-        Effect::QueueRegistered { id, name } => format!("queue {id} registered as {}", quoted(name)),
-        Effect::Enqueued { id, message } => format!("queue {id} <- {}", quoted(message)),
-        Effect::Dequeued { id } => format!("queue {id} ->"),
-        Effect::TickPeriod { milliseconds: 0 } => "tick stopped".to_owned(),
-        Effect::TickPeriod { milliseconds } => format!("tick every {milliseconds} ms"),
-        Effect::HttpCall(call) => call_line(call),
-        Effect::GrpcCall(call) => grpc_line(call),
-        Effect::GrpcSent { id, message, end_of_stream } => {
-            let message = message.as_ref().map(|message| format!(" <- {}", body(message))).unwrap_or_default();
-            format!("grpc {id}{message}{}", if *end_of_stream { ", half-closed" } else { "" })
-        }
-        Effect::GrpcCancelled(id) => format!("grpc {id} cancelled"),
-        Effect::LocalResponse(response) => {
-            let mut text = format!("local response {}", response.status);
-            if !response.details.is_empty() {
-                let _ = write!(text, " ({})", plain(&response.details));
-            }
-            if response.grpc_status != -1 {
-                let _ = write!(text, " grpc {}", response.grpc_status);
-            }
-            text
-        }
-        Effect::ContinueStream(stream) => format!("continue {stream}"),
-        Effect::CloseStream(stream) => format!("close {stream}"),
-        Effect::Done => "done".to_owned(),
-        Effect::EffectiveContext(_) | Effect::Map { .. } | Effect::Buffer { .. } => return None,
-    })
-}
-
-fn call_line(call: &HttpCall) -> String {
-    let headers: Headers = call.headers.iter().cloned().collect();
-    let rest: Vec<Pair> = call.headers.iter().filter(|(name, _)| !name.starts_with(b":")).cloned().collect();
-    let mut text = format!("call {} to {}: {}", call.id, plain(&call.upstream), head(&headers));
-    for (name, value) in rest.iter().chain(&call.trailers) {
-        let _ = write!(text, ", {}: {}", plain(name), plain(value));
-    }
-    if !call.body.is_empty() {
-        let _ = write!(text, ", body: {}", body(&call.body));
-    }
-    let _ = write!(text, ", timeout {} ms", call.timeout_ms);
-    text
-}
-
-fn grpc_line(call: &GrpcCall) -> String {
-    let GrpcCall { id, upstream, service, method, metadata, kind } = call;
-    let (what, message, timeout) = match kind {
-        GrpcKind::Unary { message, timeout_ms } => {
-            ("call", format!(", message: {}", body(message)), format!(", timeout {timeout_ms} ms"))
-        }
-        GrpcKind::Stream => ("stream", String::new(), String::new()),
-    };
-    let metadata: String =
-        metadata.iter().map(|(name, value)| format!(", {}: {}", plain(name), plain(value))).collect();
-    format!("grpc {what} {id} to {}: {}/{}{metadata}{message}{timeout}", plain(upstream), plain(service), plain(method))
-}
-
-/// Messages and ends; metadata is the plugin's to look at, and its callback shows what it made of it.
-fn grpc_answer(answer: &GrpcAnswer) -> Option<String> {
-    match answer {
-        GrpcAnswer::InitialMetadata { .. } | GrpcAnswer::TrailingMetadata { .. } => None,
-        GrpcAnswer::Message(message) => Some(format!("-> {}", body(message))),
-        GrpcAnswer::Closed { status, message } if message.is_empty() => Some(format!("is closed with status {status}")),
-        GrpcAnswer::Closed { status, message } => {
-            Some(format!("is closed with status {status} ({})", escaped(message)))
-        }
     }
 }
 

@@ -54,6 +54,7 @@ impl Trace {
     pub fn judged(&self) -> Judged<'_> {
         let range = self.from..self.events.len();
         Judged {
+            only: None,
             events: &self.events,
             range,
             exchange: self.exchange,

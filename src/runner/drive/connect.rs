@@ -13,21 +13,18 @@ impl<'a> Driver<'a> {
         let profile = self.host.world().profile;
         if !profile.has_tcp {
             let span = self.case.steps.get(index).map(|step| step.span.clone());
-            if let Some(run) = self.steps.get_mut(index) {
-                run.failures.push(verdict::no_tcp(profile.name, span));
-            }
-            return;
+            return self.fail(Place::of(index), [verdict::no_tcp(profile.name, span)]);
         }
         let exchange = self.host.connect();
-        if let Some(run) = self.steps.get_mut(index) {
-            run.exchange = Some(exchange);
-        }
-        self.flights.insert(exchange, Flight { traffic: Traffic::Connect(connect), step: index, answered: false });
+        let place = Place::of(index);
+        self.set_exchange(place, exchange);
+        let flight = Flight { traffic: Traffic::Connect(connect), place, answered: false, turns: None };
+        self.flights.insert(exchange, flight);
         self.happened();
         for event in &connect.events {
             self.connect_event(index, exchange, event);
         }
-        self.wait(index, exchange);
+        self.wait(index, &[exchange]);
         for peer in [Peer::Client, Peer::Upstream] {
             let written = |event: &ConnectEvent| match event {
                 ConnectEvent::Data { from, end, .. } => *end && *from == peer,
@@ -36,7 +33,7 @@ impl<'a> Driver<'a> {
             };
             if !connect.events.iter().any(written) {
                 self.connect_event(index, exchange, &ConnectEvent::End(peer));
-                self.wait(index, exchange);
+                self.wait(index, &[exchange]);
             }
         }
     }
@@ -50,7 +47,7 @@ impl<'a> Driver<'a> {
         };
         if *who == Peer::Upstream && !self.host.has_upstream(exchange) {
             // It can't do anything before somebody has connected to it.
-            self.wait(index, exchange);
+            self.wait(index, &[exchange]);
         }
         if self.flights.contains_key(&exchange) {
             match who {
@@ -77,7 +74,7 @@ impl<'a> Driver<'a> {
 
     /// The chain lets a connection through to the upstream.
     pub(super) fn upstream_of_connection(&mut self, exchange: ExchangeId) {
-        let Some(Flight { traffic: Traffic::Connect(connect), step, .. }) = self.flights.get(&exchange) else {
+        let Some(Flight { traffic: Traffic::Connect(connect), place, .. }) = self.flights.get(&exchange) else {
             return;
         };
         match &connect.upstream {
@@ -85,10 +82,8 @@ impl<'a> Driver<'a> {
             ConnectUpstream::Refuses => return self.host.upstream_did_not_connect(exchange),
             ConnectUpstream::Never(span) => {
                 let failure = verdict::connection_reached_upstream(span.clone(), self.events());
-                let step = *step;
-                if let Some(run) = self.steps.get_mut(step) {
-                    run.failures.push(failure);
-                }
+                let place = *place;
+                self.fail(place, [failure]);
             }
         }
         self.host.upstream_connected(exchange);

@@ -2,22 +2,25 @@
 
 use super::*;
 use crate::scenario::{Abort, Reply};
+use crate::trace::Effect;
 use crate::trace::views;
+use std::sync::Arc;
 
 impl Driver<'_> {
     /// The scripted origin gets a piece of a request, and answers when it has all of it.
     pub(super) fn upstream(&mut self, exchange: ExchangeId, part: &Part) {
         let Some(flight) = self.flights.get_mut(&exchange) else { return };
-        let (Traffic::Request(request), step) = (flight.traffic, flight.step) else { return };
+        let (Traffic::Request(request), place) = (flight.traffic, flight.place) else { return };
         let begins = matches!(part, Part::Headers { .. });
         let complete = matches!(
             part,
             Part::Headers { end_of_stream: true, .. } | Part::Data { end_of_stream: true, .. } | Part::Trailers(_)
         );
         if begins && let Upstream::Never(span) = &request.upstream {
-            let failure = verdict::reached_upstream(span.clone(), self.host.world().recorder.events().len());
-            self.steps[step].failures.push(failure);
+            let failure = verdict::reached_upstream(span.clone(), self.events());
+            self.fail(place, [failure]);
         }
+        let Some(flight) = self.flights.get_mut(&exchange) else { return };
         if begins && matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
             flight.answered = true;
             self.host.upstream_refused(exchange);
@@ -31,67 +34,44 @@ impl Driver<'_> {
         if request.abort == Some(Abort::Wait) {
             return;
         }
-        match &request.upstream {
-            Upstream::Reply(reply) => self.answer(exchange, request, reply),
-            Upstream::Never(_) => self.answer(exchange, request, &Reply::default()),
-            Upstream::Fail(Fault::Timeout) => self.times_out(exchange),
-            Upstream::Fail(Fault::Garbage) => self.host.upstream_garbage(exchange),
-            Upstream::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => self.host.upstream_reset(exchange),
-        }
+        let turns = match &request.upstream {
+            Upstream::Reply(reply) => self.turns_of(request, reply),
+            Upstream::Never(_) => self.turns_of(request, &Reply::default()),
+            Upstream::Fail(Fault::Timeout) => vec![Turn::TimesOut],
+            Upstream::Fail(Fault::Garbage) => vec![Turn::Garbage],
+            Upstream::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => vec![Turn::Resets],
+        };
+        self.origin(exchange, turns, !complete);
     }
 
-    /// The origin answers, as far as it gets.
-    fn answer(&mut self, exchange: ExchangeId, request: &Request, reply: &Reply) {
-        let aborted = request.abort == Some(Abort::Response);
-        let head_only = request.method == "HEAD";
-        let parts = message::response(reply, self.scenario.protocol, self.variant, head_only, aborted);
-        for part in self.ended(parts, reply.body.as_ref()) {
-            self.host.from_upstream(exchange, part);
-        }
-        if aborted {
-            return self.host.from_client(exchange, Part::Reset);
-        }
-        match reply.fail {
-            None => {}
-            Some(Fault::Timeout) => self.times_out(exchange),
-            Some(Fault::Reset | Fault::Refused | Fault::Unknown | Fault::Garbage) => {
-                self.host.from_upstream(exchange, Part::Reset);
-            }
-        }
-    }
-
-    fn times_out(&mut self, exchange: ExchangeId) {
+    pub(super) fn times_out(&mut self, exchange: ExchangeId) {
         let at = self.now().saturating_add(ROUTE_TIMEOUT_NS);
         self.schedule(at, Due::UpstreamTimeout(exchange));
     }
 
     /// A plugin's call meets the first plan for its upstream that has not been used.
-    pub(super) fn call(&mut self, call: CallId, request: &HttpCall) {
-        let to = |plan: &&mut Plan<'_>| !plan.used && plan.callout.to.value.as_bytes() == &request.upstream[..];
-        // What only a gRPC service answers is not for this call.
-        let for_grpc = |plan: &&mut Plan<'_>| plan.callout.is_grpc();
+    pub(super) fn call(&mut self, call: CallId, request: &Arc<HttpCall>) {
         let known = self.host.world().profile.knows_upstreams;
-        let fails_at_once =
-            |plan: &&mut Plan<'_>| known && matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
-        let Some(plan) = self.plans.iter_mut().filter(|p| !fails_at_once(p) && !for_grpc(p)).find(to) else {
-            let step = self.steps.len().saturating_sub(1);
-            let at = self.events();
-            let span = self.case.steps.get(step).map(|s| s.span.clone());
-            let failure = verdict::unplanned_call(request, span, at);
-            if let Some(step) = self.steps.get_mut(step).filter(|step| step.failures.len() < MOST_FAILURES) {
-                step.failures.push(failure);
-            }
+        let fits = |plan: &Plan<'_>| {
+            let fails_at_once = known && matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
+            // What only a gRPC service answers is not for this call.
+            !fails_at_once && !plan.callout.is_grpc() && plan.callout.to.value.as_bytes() == &request.upstream[..]
+        };
+        let made = |effect: &Effect| matches!(effect, Effect::HttpCall(made) if Arc::ptr_eq(made, request));
+        let planned = self.plan_for(made, fits);
+        let Some(plan) = planned.plan.and_then(|at| self.plans.get_mut(at)) else {
+            let span = self.written(planned.place).map(|step| step.span.clone());
+            let failure = verdict::unplanned_call(request, span, self.events());
+            self.fail(planned.place, [failure]);
             let now = self.now();
             self.schedule(now, Due::Answer(call, CallResult::Refused));
             return;
         };
         plan.used = true;
-        let (callout, step) = (plan.callout, plan.step);
+        let (callout, place) = (plan.callout, plan.place);
         if let Some(expected) = &callout.expect {
             let failures = verdict::judge_call(expected, request, self.events());
-            if let Some(step) = self.steps.get_mut(step) {
-                step.failures.extend(failures);
-            }
+            self.fail(place, failures);
         }
         let after = u64::try_from(callout.after.as_nanos()).unwrap_or(u64::MAX);
         let timeout_ms = match request.timeout_ms {
@@ -145,11 +125,12 @@ impl Driver<'_> {
             Traffic::Request(_) => verdict::Stream::Http,
             Traffic::Connect(_) => verdict::Stream::Tcp,
         };
-        let open: Vec<_> = self.flights.iter().map(|(id, flight)| (*id, flight.step, kind(flight.traffic))).collect();
-        for (exchange, step, kind) in open {
+        let open: Vec<_> = self.flights.iter().map(|(id, flight)| (*id, flight.place, kind(flight.traffic))).collect();
+        for (exchange, place, kind) in open {
             let paused = self.host.paused_at(exchange);
             let asked = |expect: &Option<Expect>| expect.as_ref().is_some_and(Expect::speaks_of_stuck);
-            let expected = asked(&self.case.expect) || self.case.steps.get(step).is_some_and(|s| asked(&s.expect));
+            let said = |place: Place| self.written(place).is_some_and(|step| asked(&step.expect));
+            let expected = asked(&self.case.expect) || said(place) || said(Place::of(place.step));
             let at = self.events();
             let names: Vec<String> = self.scenario.plugins.iter().map(|p| p.name.clone()).collect();
             if let Some((plugin, direction)) = paused {
@@ -163,19 +144,16 @@ impl Driver<'_> {
                     ),
                 );
             }
-            let span = self.case.steps.get(step).map(|s| s.span.clone());
-            let end = self.events();
-            if let Some(run) = self.steps.get_mut(step) {
-                run.stuck = true;
-                // With the finding, so that it can be expected.
-                run.range.end = end;
-                if !expected {
-                    run.failures.push(verdict::stuck(kind, paused, &names, span, at));
-                }
+            let span = self.written(place).map(|step| step.span.clone());
+            // With the finding, so that it can be expected.
+            self.set_stuck(place, self.events());
+            if !expected {
+                self.fail(place, [verdict::stuck(kind, paused, &names, span, at)]);
             }
         }
         self.judge_streams();
         let unknown_left = self.host.world().unknown_upstreams.clone();
+        let mut unused_plans = Vec::new();
         for plan in &self.plans {
             let known = self.host.world().profile.knows_upstreams;
             let fails_at_once = known && matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown));
@@ -186,12 +164,12 @@ impl Driver<'_> {
             };
             // Where a host has no gRPC, such a call can't be made.
             let possible = self.host.world().profile.grpc.is_some() || !plan.callout.is_grpc();
-            if unused
-                && possible
-                && let Some(step) = self.steps.get_mut(plan.step)
-            {
-                step.failures.push(verdict::call_not_made(plan.callout));
+            if unused && possible {
+                unused_plans.push((plan.place, verdict::call_not_made(plan.callout)));
             }
+        }
+        for (place, failure) in unused_plans {
+            self.fail(place, [failure]);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::host::{GrpcFailure, GrpcInput};
 use crate::message::Headers;
 use crate::runner::grpc::{self, Sent};
 use crate::scenario::{GrpcEnd, GrpcReply, Reply};
-use crate::trace::{GrpcCall, GrpcKind};
+use crate::trace::{Effect, GrpcCall, GrpcKind};
 use std::sync::Arc;
 
 /// A gRPC call or stream on its way.
@@ -29,15 +29,15 @@ impl Driver<'_> {
     /// A call or stream meets the first plan for its service that has not been used.
     pub(super) fn grpc_call(&mut self, call: CallId, request: &Arc<GrpcCall>, head: Headers) {
         let fits = |plan: &Plan<'_>| {
-            !plan.used
-                && plan.callout.to.value.as_bytes() == &request.upstream[..]
+            plan.callout.to.value.as_bytes() == &request.upstream[..]
                 && !matches!(plan.callout.reply, CalloutReply::Fail(Fault::Unknown))
         };
-        let Some(at) = self.plans.iter().position(fits) else {
-            let step = self.steps.len().saturating_sub(1);
-            let span = self.case.steps.get(step).map(|s| s.span.clone());
+        let made = |effect: &Effect| matches!(effect, Effect::GrpcCall(made) if Arc::ptr_eq(made, request));
+        let planned = self.plan_for(made, fits);
+        let Some(at) = planned.plan else {
+            let span = self.written(planned.place).map(|step| step.span.clone());
             let failure = grpc::unplanned(request, span, self.events());
-            self.fail_step(step, vec![failure]);
+            self.fail_at_event(planned.place, vec![failure]);
             let now = self.now();
             self.schedule(now, Due::Grpc(call, GrpcInput::Failed(GrpcFailure::Refused)));
             return;
@@ -182,7 +182,7 @@ impl Driver<'_> {
     /// What was sent, or how it ended.
     fn judge_grpc(&mut self, flight: &GrpcFlight, messages: bool) {
         let Some(plan) = self.plans.get(flight.plan) else { return };
-        let (callout, step) = (plan.callout, plan.step);
+        let (callout, place) = (plan.callout, plan.place);
         let mut failures = Vec::new();
         if messages {
             let expected = callout.expect.iter();
@@ -191,16 +191,14 @@ impl Driver<'_> {
         } else {
             failures.extend(grpc::judge_end(callout, &flight.sent));
         }
-        self.fail_step(step, failures);
+        self.fail_at_event(place, failures);
     }
 
-    fn fail_step(&mut self, step: usize, mut failures: Vec<Failure>) {
+    fn fail_at_event(&mut self, place: Place, mut failures: Vec<Failure>) {
         let at = self.events().checked_sub(1);
         for failure in &mut failures {
             failure.event = failure.event.or(at);
         }
-        if let Some(step) = self.steps.get_mut(step).filter(|step| step.failures.len() < MOST_FAILURES) {
-            step.failures.extend(failures);
-        }
+        self.fail(place, failures);
     }
 }

@@ -174,12 +174,14 @@ pub fn cast<'a>(
             ConnectUpstream::Accepts | ConnectUpstream::Never(_) => Origin::Tcp,
         },
         // No listener of its own.
-        StepKind::Advance(_) | StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } | StepKind::Shutdown => {
-            match connects(job) {
-                true => Origin::Tcp,
-                false => Origin::Http2,
-            }
-        }
+        StepKind::Advance(_)
+        | StepKind::Reconfigure { .. }
+        | StepKind::ForeignFunction { .. }
+        | StepKind::Concurrent(_)
+        | StepKind::Shutdown => match connects(job) {
+            true => Origin::Tcp,
+            false => Origin::Http2,
+        },
     });
     let origins = origins.collect();
     let times_out = |step: &crate::scenario::Step| match &step.kind {
@@ -302,7 +304,10 @@ pub fn rehearse_otherwise(job: &Job<'_>, rehearsal: &Rehearsal, plugins: &Plugin
                     }
                 }
             }
-            StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } | StepKind::Shutdown => {}
+            StepKind::Reconfigure { .. }
+            | StepKind::ForeignFunction { .. }
+            | StepKind::Concurrent(_)
+            | StepKind::Shutdown => {}
         }
         for callout in &mut step.callouts {
             let way = served(&callout.reply, &callout.to.value, &rehearsal.events, false);
@@ -391,6 +396,9 @@ fn undecidable(job: &Job<'_>, events: &[Event], ticks: bool) -> Result<(), &'sta
     }
     let mut now = 0;
     for step in &job.case.steps {
+        if matches!(step.kind, StepKind::Concurrent(_)) {
+            return Err("requests that are in flight together are not played on a real Envoy yet");
+        }
         if matches!(step.kind, StepKind::Reconfigure { .. }) {
             return Err("a running Envoy is not given a new configuration");
         }

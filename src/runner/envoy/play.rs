@@ -146,7 +146,7 @@ impl<'a> Player<'a> {
             let start = if index == 0 { 0 } else { self.tracer.events.len() };
             let label = label(step, self.cast.job.scenario);
             self.stage.sight(Event::Step(StepStarted { index, label }));
-            self.steps.push(StepRun { range: start..start, exchange: None, stuck: false, failures: Vec::new() });
+            self.steps.push(StepRun::beginning_at(start, step));
             self.plan_calls();
             self.begun = true;
             let wires = self.open_wires();
@@ -285,7 +285,7 @@ impl<'a> Player<'a> {
             StepKind::Request(request) => self.request(index, request).await,
             StepKind::Advance(duration) => self.advance(*duration).await,
             // Such a case was not let in.
-            StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } => Ok(()),
+            StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } | StepKind::Concurrent(_) => Ok(()),
             StepKind::Connect(connect) => self.connect(index, connect).await,
             StepKind::Shutdown => {
                 self.settle().await?;

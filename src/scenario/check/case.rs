@@ -6,14 +6,14 @@ use super::keys::{CASE, STEP_KINDS};
 use super::read::Fields;
 use super::{expect, rows, step};
 use crate::diagnostic::Span;
-use crate::scenario::model::{Body, CalloutReply, Case, Cut, SnapshotMode, Step, StepKind, Upstream};
+use crate::scenario::model::{Body, CalloutReply, Case, Cut, SnapshotMode, Step, Upstream};
 use crate::scenario::yaml::{Node, Value};
 use std::collections::HashMap;
 
 const SNAPSHOTS: &[(&str, SnapshotMode)] =
     &[("true", SnapshotMode::Behaviour), ("hostcalls", SnapshotMode::Hostcalls), ("false", SnapshotMode::Off)];
-/// Keys that a case has beside `steps` only in the steps.
-const STEP_KEYS: &[&str] = &["request", "connect", "advance", "reconfigure", "shutdown", "upstream", "callouts"];
+/// Keys beside those of [`STEP_KINDS`] that belong to steps.
+const STEP_KEYS: &[&str] = &["upstream", "callouts"];
 
 /// All cases, tables expanded, names unique.
 pub(super) fn cases(cx: &mut Cx, node: &Node) -> Option<Vec<Case>> {
@@ -57,7 +57,7 @@ fn case(cx: &mut Cx, node: &Node, suffix: Option<usize>, names: &mut HashMap<Str
     let snapshot = fields.get("snapshot").map(|node| cx.one_of(node, "`snapshot`", SNAPSHOTS));
     let (steps, expect) = match fields.entry("steps") {
         Some((key, steps_node)) => {
-            for (other, _) in fields.present(STEP_KEYS) {
+            for (other, _) in fields.present(&[STEP_KINDS, STEP_KEYS].concat()) {
                 let problem = cx.at(&other.span, format!("`{}` stands beside `steps`", other.text));
                 cx.push(problem.label("belongs into one of the steps").also(key.span.clone(), "the steps"));
             }
@@ -161,14 +161,14 @@ fn one_cut_every(cx: &mut Cx, steps: &[Step]) {
 /// Every body that a step plans.
 fn bodies(step: &Step) -> Vec<&Body> {
     let mut bodies = Vec::new();
-    if let StepKind::Request(request) = &step.kind {
+    for request in step.requests() {
         bodies.extend(&request.body);
         match &request.upstream {
             Upstream::Reply(reply) => bodies.extend(&reply.body),
             Upstream::Never(_) | Upstream::Fail(_) => {}
         }
     }
-    for callout in &step.callouts {
+    for callout in step.parts().flat_map(|part| &part.callouts) {
         match &callout.reply {
             CalloutReply::Reply(reply, _) => bodies.extend(&reply.body),
             CalloutReply::Grpc(_) | CalloutReply::Fail(_) => {}

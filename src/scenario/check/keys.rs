@@ -74,12 +74,13 @@ pub(super) static CASE: Place = Place {
         "advance",
         "reconfigure",
         "on_foreign_function",
+        "concurrent",
         "shutdown",
         "upstream",
         "callouts",
         "expect",
     ],
-    later: &["admin", "concurrent"],
+    later: &["admin"],
     near: &[&REQUEST, &EXPECT, &FILE, &CLIENT_SEES],
 };
 
@@ -91,18 +92,27 @@ pub(super) static STEP: Place = Place {
         "advance",
         "reconfigure",
         "on_foreign_function",
+        "concurrent",
         "shutdown",
         "upstream",
         "callouts",
         "expect",
     ],
-    later: &["admin", "concurrent"],
+    later: &["admin"],
     near: &[&REQUEST, &EXPECT, &CASE, &FILE, &CLIENT_SEES],
+};
+
+/// What is in flight together with others: what a step with a request has.
+pub(super) static CONCURRENT_ITEM: Place = Place {
+    name: "an item of `concurrent`",
+    keys: &["request", "upstream", "callouts", "expect"],
+    later: &[],
+    near: &[&REQUEST, &STEP, &EXPECT, &CASE, &CLIENT_SEES],
 };
 
 /// What a step does; exactly one of these.
 pub(super) const STEP_KINDS: &[&str] =
-    &["request", "connect", "advance", "reconfigure", "on_foreign_function", "shutdown"];
+    &["request", "connect", "advance", "reconfigure", "on_foreign_function", "concurrent", "shutdown"];
 
 pub(super) static REQUEST: Place = Place {
     name: "`request`",

@@ -6,6 +6,7 @@
 mod body;
 mod callout;
 mod case;
+mod concurrent;
 mod connect;
 mod context;
 mod expect;

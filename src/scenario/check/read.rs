@@ -41,9 +41,10 @@ impl<'n> Fields<'n> {
         unknown.into_iter().any(|(key, _)| keys::similar(&key.text, names.iter().copied()).is_some())
     }
 
-    /// Those of `names` that are there, in the order of the file.
+    /// Those of `names` that are there and belong there, in the order of the file.
     pub fn present(&self, names: &[&str]) -> Vec<&'n (Key, Node)> {
-        self.entries.iter().filter(|(key, _)| names.contains(&key.text.as_str())).collect()
+        let wanted = |key: &str| names.contains(&key) && self.place.keys.contains(&key);
+        self.entries.iter().filter(|(key, _)| wanted(&key.text)).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use super::context::{Cx, quote};
 use super::file::wanted;
 use super::keys::{RECONFIGURE, STEP, STEP_KINDS};
 use super::read::Fields;
-use super::{callout, connect, expect, foreign, plugin, request};
+use super::{callout, concurrent, connect, expect, foreign, plugin, request};
 use crate::scenario::model::{Step, StepKind};
 use crate::scenario::yaml::Node;
 
@@ -12,7 +12,7 @@ use crate::scenario::yaml::Node;
 pub(super) fn of_list(cx: &mut Cx, node: &Node) -> Option<Step> {
     let fields = cx.fields(node, "a step", &STEP)?;
     if fields.present(STEP_KINDS).is_empty() && !fields.later && !fields.misspelt(STEP_KINDS) {
-        let hint = "a step has `request`, `connect`, `advance`, `reconfigure`, `on_foreign_function` or `shutdown`";
+        let hint = "a step has `request`, `connect`, `advance`, `reconfigure`, `on_foreign_function`, `concurrent` or `shutdown`";
         cx.push(cx.at(&node.span, "this step does nothing").hint(hint));
     }
     step(cx, &fields)
@@ -30,6 +30,7 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
         "advance" => cx.duration(node, "`advance`").map(StepKind::Advance),
         "reconfigure" => reconfigure(cx, node),
         "on_foreign_function" => foreign::called(cx, node),
+        "concurrent" => concurrent::concurrent(cx, node).map(StepKind::Concurrent),
         _ => shutdown(cx, node),
     });
     let does = |name: &str| present.iter().any(|(key, _)| key.text == name);
@@ -37,7 +38,10 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
         fields.entry("upstream").filter(|_| !does("request") && !does("connect") && !present.is_empty())
     {
         let problem = cx.at(&key.span, "`upstream` without `request` or `connect`");
-        cx.push(problem.hint("it is what the origin does with the request or the connection of the same step"));
+        cx.push(problem.hint(match does("concurrent") {
+            true => "each item of `concurrent` has its own",
+            false => "it is what the origin does with the request or the connection of the same step",
+        }));
     }
     let callouts = match fields.entry("callouts") {
         Some((key, node)) => {
@@ -52,6 +56,9 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
         None => Some(Vec::new()),
     };
     let expect = fields.get("expect").map(|node| expect::expect(cx, node));
+    if let (true, Some(Some(expect))) = (does("concurrent"), &expect) {
+        concurrent::about_all(cx, expect);
+    }
     Some(Step { span: fields.node.span.clone(), kind: kind?, callouts: callouts?, expect: wanted(expect)? })
 }
 

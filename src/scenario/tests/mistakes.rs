@@ -164,7 +164,6 @@ fn cases_and_steps() {
     case("request: GET http://a, steps: [ { shutdown: true } ]", "stands beside `steps`", "belongs into");
     case("steps: [ { expect: {} } ]", "this step does nothing", "`advance`");
     case("steps: [ { admin: {} } ]", "`admin` is not supported", "");
-    case("concurrent: []", "`concurrent` is not supported", "");
     case("advance: 5s, upstream: 200", "`upstream` without `request`", "same step");
     case("shutdown: true, callouts: []", "`callouts` beside `shutdown`", "");
     case("shutdown: false", "does nothing", "");
@@ -180,6 +179,33 @@ fn cases_and_steps() {
     in_file(&chain("{ plugin: x, config: y }"), &[(3, "no plugin is called `x`", "`plugin`")]);
     in_file(&chain("{ plugin: plugin, config: y }"), &[(3, "2 plugins are called `plugin`", "1 or 2")]);
     in_file(&chain("{ plugin: 3, config: y }"), &[(3, "no plugin is called `3`", "")]);
+}
+
+#[test]
+fn requests_at_the_same_time() {
+    case("concurrent: []", "`concurrent` is an empty list", "a list of requests");
+    case("concurrent: { request: GET http://a/ }", "expected a list, found a mapping", "");
+    case("concurrent: [ GET http://a/ ]", "an item of `concurrent` is a mapping", "`- request: METHOD URL`");
+    case("concurrent: [ { expect: {} } ]", "`request` is missing", "a list of requests");
+    case("concurrent: [ { reqest: GET http://a/ } ]", "unknown key `reqest`", "did you mean `request`?");
+    case("concurrent: [ { request: GET http://a/, advance: 5s } ]", "unknown key `advance`", "a key of a step");
+    case("concurrent: [ { request: GET http://a/, body: x } ]", "unknown key `body`", "a key of `request`");
+    case("concurrent: [ { request: GET a } ]", "is not a URL", "");
+    case("concurrent: [ { request: GET http://a/ } ], request: GET http://a/", "exclude each other", "");
+    case("concurent: [ { request: GET http://a/ } ]", "unknown key `concurent`", "did you mean `concurrent`?");
+    let one = |text: &str| format!("concurrent: [ {{ request: GET http://a/ }} ], {text}");
+    case(&one("upstream: 200"), "`upstream` without `request`", "each item of `concurrent`");
+    case(&one("expect: { client_sees: { status: 200 } }"), "`client_sees` stands beside `concurrent`", "of an item");
+    case(
+        &one("expect: { on: { envoy: { upstream_sees: null } } }"),
+        "`upstream_sees` stands beside `concurrent`",
+        "for which of the requests?",
+    );
+    let every = "{ request: { send: PUT http://a/, body: { text: abc, cut: every } } }";
+    in_file(
+        &format!("plugin: plugin.wasm\ncases:\n- name: a\n  concurrent:\n  - {every}\n  - {every}\n"),
+        &[(6, "two bodies of one case have `cut: every`", "two cases")],
+    );
 }
 
 #[test]
