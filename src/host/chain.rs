@@ -61,6 +61,14 @@ impl Host {
         id
     }
 
+    /// The first so many plugins of the chain are of global rules: if one of them answers, the others see nothing of
+    /// the response, since APISIX has not looked at the route's plugins yet (apisix.md 2.6).
+    pub fn begins_with_global_rules(&mut self, exchange: ExchangeId, count: usize) {
+        if let Some(e) = self.ex_mut(exchange) {
+            e.phases.first_look = count;
+        }
+    }
+
     /// No upstream will see this request: where the host waits for all of the body only on the upstream's behalf, it
     /// does not.
     pub fn has_no_upstream(&mut self, exchange: ExchangeId) {

@@ -170,6 +170,24 @@ fn a_response_has_an_order_of_its_own() {
     assert!(position(&lines, "p2 response_headers 0 1") < position(&lines, "p1 response_headers 0 1"), "{lines:#?}");
 }
 
+// apisix.md 2.6: in 3.11 the route's plugins are looked up when the global rules have run.
+#[test]
+fn a_global_rule_that_answers_is_alone_with_its_answer() {
+    let mut served = Served::new(&profile::APISIX, PROBE);
+    let rule = served.add("p/");
+    let route = PluginConfig { name: "other".to_owned(), ..served.config("q/") };
+    let route = served.host.add_plugin(route).expect("the plugin starts");
+    for (path, seen) in [("/request_headers:/local,401,no", false), ("/x", true)] {
+        let id = served.open(&[rule, route], &[]);
+        served.host.begins_with_global_rules(id, 1);
+        served.head(id, path, true);
+        served.answer(id);
+        let lines = served.text();
+        assert!(lines.iter().any(|line| line.starts_with("p response_headers")), "{lines:#?}");
+        assert_eq!(lines.iter().any(|line| line.starts_with("q response_headers")), seen, "{lines:#?}");
+    }
+}
+
 // apisix.md 2.3, 2.4: an id that was freed is given out again; "if http ctxs are still live the ctx is freed after
 // the last http ctx".
 #[test]

@@ -13,6 +13,8 @@ pub struct Phases {
     pub filter: usize,
     /// What it is at.
     pub step: Step,
+    /// So many plugins, from the first one on, come before the host has looked at the others at all.
+    pub first_look: usize,
     /// Nothing is waited for on the upstream's behalf.
     pub passes_at_once: bool,
     /// The head has gone upstream before all of the body had come.

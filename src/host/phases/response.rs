@@ -157,9 +157,11 @@ impl Host {
 
 /// The places of the chain in the order in which they see a response.
 fn in_order(exchange: &Exchange) -> Vec<usize> {
+    let first_look = exchange.phases.first_look;
+    let seen = if exchange.phases.filter < first_look { first_look } else { exchange.filters.len() };
     match exchange.response_order.is_empty() {
-        true => (0..exchange.filters.len()).collect(),
-        false => exchange.response_order.clone(),
+        true => (0..seen).collect(),
+        false => exchange.response_order.iter().copied().filter(|place| *place < seen).collect(),
     }
 }
 
