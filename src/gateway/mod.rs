@@ -4,11 +4,16 @@
 //! answers from here, so what is served is what is tested.
 
 pub mod address;
+pub mod admin;
 pub mod chain;
 pub mod config;
+pub mod document;
 pub mod facts;
+pub mod files;
 pub mod model;
+pub mod resources;
 pub mod router;
+pub mod schema;
 pub mod target;
 pub mod uri;
 pub mod variables;

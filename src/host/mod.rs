@@ -46,6 +46,7 @@ pub use calls::CallResult;
 pub use chain::Population;
 pub use grpc::{GrpcFailure, GrpcInput};
 pub use lifecycle::{PluginConfig, StartError};
+pub use phases::pages::page as error_page;
 pub use store::{HostId, Stores};
 pub use upstreams::Upstreams;
 pub use world::{LogLine, Output};

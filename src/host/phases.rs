@@ -5,7 +5,7 @@
 //! turn and the body is complete. Section numbers are those of `apisix.md`.
 
 mod context;
-mod pages;
+pub(super) mod pages;
 mod response;
 
 use super::exchange::ExchangeState;

@@ -14,7 +14,7 @@ pub mod model;
 #[cfg(test)]
 mod tests;
 mod units;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use hosts::HostKind;
 pub use model::*;

@@ -1,7 +1,7 @@
 //! The bodies that nginx gives to answers that have none.
 
 /// The page of a status; `None` where there is none and the body stays empty (3.5).
-pub(super) fn page(status: u32) -> Option<String> {
+pub fn page(status: u32) -> Option<String> {
     let title = title(status)?;
     Some(format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\

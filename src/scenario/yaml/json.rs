@@ -6,7 +6,7 @@ use crate::diagnostic::Span;
 use serde_json::{Map, Number, Value as Json};
 
 /// The JSON of a tree, keys in the order of the file. `Err` is the place of a number that JSON does not have.
-pub(in crate::scenario) fn to_json(node: &Node) -> Result<Json, Span> {
+pub(crate) fn to_json(node: &Node) -> Result<Json, Span> {
     match &node.value {
         Value::Nothing | Value::Null => Ok(Json::Null),
         Value::Text(text) => scalar(text).ok_or_else(|| node.span.clone()),

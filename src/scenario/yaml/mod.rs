@@ -10,8 +10,8 @@ mod json;
 mod node;
 mod syntax;
 
-pub(super) use json::to_json;
-pub(super) use node::{Key, Node, Size, Text, Value};
+pub(crate) use json::to_json;
+pub(crate) use node::{Key, Node, Size, Text, Value};
 
 use crate::diagnostic::{Diagnostic, Source};
 use build::Builder;
@@ -30,7 +30,7 @@ const MAX_ALIASED_TEXT: usize = 16 << 20;
 
 /// Reads the tree. It is `None` where the syntax is broken; it can be there beside mistakes, so that the
 /// rest of the file is checked too.
-pub(super) fn read(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
+pub(crate) fn read(source: &Arc<Source>) -> (Option<Node>, Vec<Diagnostic>) {
     let options = options! {
         emit_unresolved_aliases: true,
         emit_comments: false,

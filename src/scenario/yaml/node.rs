@@ -4,14 +4,14 @@ use crate::diagnostic::Span;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Node {
+pub(crate) struct Node {
     pub span: Span,
     pub value: Value,
 }
 
 /// What stands at a place.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) enum Value {
+pub(crate) enum Value {
     /// Nothing was written after the key. YAML reads it as null; here it is mostly a mistake.
     Nothing,
     /// A plain `null` or `~`.
@@ -23,7 +23,7 @@ pub(in crate::scenario) enum Value {
 
 /// A scalar as it was written.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Text {
+pub(crate) struct Text {
     pub text: String,
     /// Not quoted and not a block: where types matter, `1` is a number and `"1"` is text.
     pub plain: bool,
@@ -31,7 +31,7 @@ pub(in crate::scenario) struct Text {
 
 /// The key of an entry.
 #[derive(Debug, Clone)]
-pub(in crate::scenario) struct Key {
+pub(crate) struct Key {
     pub span: Span,
     pub text: String,
 }
@@ -84,7 +84,7 @@ impl Node {
 
 /// What a tree costs.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::scenario) struct Size {
+pub(crate) struct Size {
     pub nodes: usize,
     pub text: usize,
     pub depth: usize,

@@ -1,0 +1,123 @@
+//! The objects of a kind: a list, in which those without an id are `arr_N` (7.6), or a mapping by id.
+
+use super::Places;
+use crate::diagnostic::Diagnostic;
+use crate::gateway::resources::{Checks, Kind, Refused, Resources, id_text};
+use crate::gateway::schema::Step;
+use serde_json::{Map, Value};
+
+/// What becomes of an object that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::gateway) enum Wrong {
+    /// Nothing is served.
+    IsAnError,
+    /// It is left out, with APISIX's line for its log (7.6).
+    IsDropped,
+}
+
+/// Reads the objects of a kind.
+pub(in crate::gateway) fn read(
+    resources: &mut Resources,
+    kind: Kind,
+    items: Value,
+    places: &Places,
+    wrong: Wrong,
+    warnings: &mut Vec<String>,
+) -> Result<(), Diagnostic> {
+    let mut named = Vec::new();
+    match items {
+        Value::Null => {}
+        Value::Array(items) => {
+            for (at, item) in items.into_iter().enumerate() {
+                let usual = format!("arr_{}", at.saturating_add(1));
+                named.push((Step::Item(at), usual, item));
+            }
+        }
+        Value::Object(items) => {
+            for (id, item) in items {
+                named.push((Step::Key(id.clone()), id, item));
+            }
+        }
+        _ => {
+            let problem = places.at(&[Step::Key(kind.name().to_owned())], "expected a list, or a mapping by id");
+            return Err(problem);
+        }
+    }
+    for (step, usual, item) in named {
+        let path = vec![Step::Key(kind.name().to_owned()), step];
+        let shown = item.to_string();
+        let by_id = matches!(path.last(), Some(Step::Key(_)));
+        match (put(resources, kind, &usual, by_id, item, wrong), wrong) {
+            (Ok(()), _) => {}
+            (Err(refused), Wrong::IsDropped) => warnings.push(match refused {
+                Item::NotAnObject => {
+                    format!("invalid item data of [{}/{usual}], val: {shown}, it shoud be a object", kind.name())
+                }
+                Item::Refused(refused) => {
+                    let why = refused.mismatch;
+                    format!("failed to check item data of [{}] err:{why} ,val: {shown}", kind.name())
+                }
+            }),
+            (Err(refused), Wrong::IsAnError) => return Err(problem(resources, places, path, refused)),
+        }
+    }
+    Ok(())
+}
+
+enum Item {
+    NotAnObject,
+    Refused(Refused),
+}
+
+impl From<Refused> for Item {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+fn put(resources: &mut Resources, kind: Kind, usual: &str, by_id: bool, item: Value, wrong: Wrong) -> Result<(), Item> {
+    let Value::Object(mut item) = item else { return Err(Item::NotAnObject) };
+    name(&mut item, usual, by_id)?;
+    if let Some(id) = item.get("id").and_then(id_text)
+        && resources.get(kind, &id).is_some()
+    {
+        let text = format!("the id {id} is there twice");
+        return Err(Refused::because(text, &["id"]).into());
+    }
+    let checks = match wrong {
+        Wrong::IsAnError => Checks::Admin,
+        Wrong::IsDropped => Checks::Synced,
+    };
+    resources.put(kind, Value::Object(item), checks)?;
+    Ok(())
+}
+
+fn name(item: &mut Map<String, Value>, usual: &str, by_id: bool) -> Result<(), Refused> {
+    match item.get("id") {
+        None => {
+            item.insert("id".to_owned(), usual.into());
+        }
+        Some(id) if by_id && id_text(id).as_deref() != Some(usual) => {
+            let text = format!("this object is listed as {usual}, and its id says something else");
+            return Err(Refused::because(text, &["id"]));
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+fn problem(resources: &Resources, places: &Places, mut path: Vec<Step>, refused: Item) -> Diagnostic {
+    let refused = match refused {
+        Item::NotAnObject => return places.at(&path, "expected a mapping"),
+        Item::Refused(refused) => refused,
+    };
+    path.extend(refused.mismatch.path.iter().cloned());
+    let problem = places.at(&path, &refused.mismatch.text);
+    let unknown = refused.mismatch.text.strip_prefix("unknown plugin [").and_then(|text| text.strip_suffix(']'));
+    let Some(name) = unknown else { return problem };
+    let names = resources.plugins().iter().map(|plugin| &*plugin.name);
+    match names.map(|known| (strsim::damerau_levenshtein(known, name), known)).min() {
+        Some((distance, known)) if distance <= 3 => problem.hint(format!("did you mean `{known}`?")),
+        _ => problem.hint("plugins are named in `wasm.plugins`; APISIX's own plugins are not part of pwtest"),
+    }
+}

@@ -1,0 +1,151 @@
+//! The one-document form, 1.1, 7.5 and 7.6.
+
+use super::*;
+
+const DOCUMENT: &str = r#"
+wasm:
+  plugins:
+    - { name: wasm_log, file: log.wasm, priority: 7999 }
+upstreams:
+  - { id: u, type: roundrobin, nodes: { "127.0.0.1:1980": 1 } }
+routes:
+  - id: 1
+    uri: /hello
+    upstream_id: u
+    plugins: { wasm_log: { conf: { b: 1, a: [1.0, 2.5] } } }
+  - uri: /other
+    plugins: { wasm_log: { conf: blah } }
+"#;
+
+fn problem(text: &str) -> Diagnostic {
+    gateway(text, Path::new("")).expect_err("a mistake")
+}
+
+/// The words under the caret.
+fn at(text: &str) -> (String, String) {
+    let problem = problem(text);
+    let place = problem.span.and_then(|span| text.get(span)).unwrap_or_default().to_owned();
+    (problem.title, place)
+}
+
+#[test]
+fn a_document_has_plugins_and_objects() {
+    let (gateway, warnings) = gateway(DOCUMENT, Path::new("/here")).expect("a gateway");
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(gateway.resources.plugins()[0].file, Path::new("/here/log.wasm"));
+    let objects = gateway.resources.objects();
+    let ids: Vec<&str> = objects.routes.iter().map(|route| &*route.id).collect();
+    assert_eq!(ids, ["1", "arr_2"], "7.6: an object without an id has its place for one");
+    assert_eq!(objects.routes[0].plugins[0].conf, r#"{"b":1,"a":[1,2.5]}"#, "1.3: no white space, integers without .0");
+    assert_eq!(objects.routes[1].plugins[0].conf, "blah");
+}
+
+#[test]
+fn json_and_mappings_by_id_are_documents_too() {
+    let json = "{\n\t\"routes\": {\"r1\": {\"uri\": \"/\", \"plugins\": {}}},\n\t\"wasm.plugins\": \
+        [{\"name\": \"a\", \"file\": \"a.wasm\", \"priority\": 1}]\n}";
+    let (gateway, _) = gateway(json, Path::new("")).expect("a gateway");
+    assert_eq!(&*gateway.resources.objects().routes[0].id, "r1");
+    assert_eq!(gateway.resources.plugins().len(), 1);
+}
+
+#[test]
+fn mistakes_are_shown_where_they_are() {
+    for (from, to, title, place) in [
+        (
+            "wasm_log: { conf: blah }",
+            "wasm_lgo: { conf: blah }",
+            "routes[1].plugins.wasm_lgo: unknown plugin [wasm_lgo]",
+            "wasm_lgo",
+        ),
+        (
+            "upstream_id: u",
+            "upstream_id: x",
+            "routes[0].upstream_id: failed to fetch upstream info by upstream id [x], response code: 404",
+            "upstream_id",
+        ),
+        ("priority: 7999", "prio: 7999", "wasm: failed to validate config: property", "wasm"),
+        ("upstreams:", "upstream:", "upstream: unknown key `upstream`", "upstream"),
+        ("upstreams:", "ssls:", "ssls: pwtest does not support `ssls`", "ssls"),
+        ("uri: /other", "uri: other", "routes[1].uri: uri \"other\" matches no request", "uri"),
+        ("127.0.0.1:1980\": 1", "127.0.0.1:0\": 1", "upstreams[0].nodes.127.0.0.1:0: invalid port 0", "127.0.0.1:0"),
+    ] {
+        let text = DOCUMENT.replace(from, to);
+        assert_ne!(text, DOCUMENT);
+        let (found, under) = at(&text);
+        if title.starts_with("wasm: ") {
+            assert!(found.ends_with("property \"priority\" is required"), "{found}");
+            continue;
+        }
+        assert!(found.starts_with(title), "{found}");
+        assert_eq!(under.trim_matches('"'), place);
+    }
+    assert_eq!(
+        problem(&DOCUMENT.replace("upstreams:", "upstream:")).hint.as_deref(),
+        Some("did you mean `upstreams`?")
+    );
+    assert_eq!(
+        problem(&DOCUMENT.replace("wasm_log: { conf: blah", "wasm_lgo: { conf: blah")).hint.as_deref(),
+        Some("did you mean `wasm_log`?")
+    );
+}
+
+#[test]
+fn ids_are_there_once() {
+    let text = DOCUMENT.replace("  - uri: /other", "  - id: \"1\"\n    uri: /other");
+    assert_eq!(problem(&text).title, "routes[1].id: the id 1 is there twice");
+}
+
+#[test]
+fn what_pwtest_does_not_do_is_said() {
+    for (upstream, text) in [
+        ("scheme: https", "pwtest does not support scheme \"https\""),
+        ("checks: { active: {} }", "pwtest does not support `checks`"),
+        ("tls: { client_cert: x }", "pwtest does not support `tls`"),
+        ("type: random", "pwtest does not support type \"random\""),
+    ] {
+        let text_of = format!("upstreams: [{{ id: 1, nodes: {{ a: 1 }}, {upstream} }}]");
+        let title = problem(&text_of).title;
+        assert!(title.contains(text), "{title}");
+    }
+    let title = problem("routes: [{ uri: /, plugins: {}, filter_func: 'function() end' }]").title;
+    assert!(title.contains("pwtest does not support `filter_func`"), "{title}");
+}
+
+#[test]
+fn options_of_apisix() {
+    let text = r#"
+apisix:
+  node_listen: [9080, { ip: 0.0.0.0, port: 9081 }]
+  show_upstream_status_in_response_header: true
+deployment:
+  role: data_plane
+  role_data_plane: { config_provider: yaml }
+  admin:
+    admin_listen: { ip: 127.0.0.1, port: 9180 }
+    allow_admin: [10.0.0.0/8]
+    admin_key:
+      - { name: admin, key: secret, role: admin }
+      - { name: viewer, key: look, role: viewer }
+nginx_config: { error_log_level: info, error_log: logs/error.log }
+clusters: { authz: "127.0.0.1:9000" }
+"#;
+    let options = gateway(text, Path::new("/here")).expect("a gateway").0.options;
+    let listen: Vec<String> = options.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:9080", "0.0.0.0:9081"]);
+    assert_eq!(options.admin.listen, Some("127.0.0.1:9180".parse().expect("an address")));
+    assert_eq!(options.admin.keys.len(), 2);
+    assert!(options.admin.allowed.admits([10, 1, 1, 1].into()) && !options.admin.allowed.admits([127, 0, 0, 1].into()));
+    assert_eq!(options.error_log_level, Some(crate::abi::LogLevel::Info));
+    assert_eq!(options.error_log.as_deref(), Some(Path::new("/here/logs/error.log")));
+    assert_eq!((options.provider, options.show_upstream_status), (Provider::Yaml, true));
+    assert_eq!(options.clusters["authz"], "127.0.0.1:9000");
+    let open =
+        "deployment: { admin: { admin_key_required: false, allow_admin: [], admin_key: [{ key: x, role: admin }] } }";
+    let options = gateway(open, Path::new("")).expect("a gateway").0.options;
+    assert!(options.admin.keys.is_empty(), "7.1: the quickstart's configuration needs no key");
+    assert!(options.admin.allowed.admits([8, 8, 8, 8].into()));
+    for wrong in ["apisix: { node_listen: x }", "nginx_config: { error_log_level: loud }", "clusters: { a: ':1' }"] {
+        assert!(problem(wrong).span.is_some(), "{wrong}");
+    }
+}

@@ -1,0 +1,62 @@
+//! What APISIX can do and pwtest does not: said when it is configured, never ignored.
+
+use super::{Kind, Refused};
+use serde_json::{Map, Value};
+
+/// Keys of routes and services.
+pub(super) fn object(kind: Kind, entries: &Map<String, Value>) -> Result<(), Refused> {
+    for (key, what) in [
+        ("script", "scripts in Lua"),
+        ("script_id", "scripts in Lua"),
+        ("filter_func", "functions in Lua; write the condition as `vars`"),
+    ] {
+        if entries.contains_key(key) {
+            return Err(refused(format!("`{key}`: {what}"), key));
+        }
+    }
+    if kind != Kind::Routes {
+        return Ok(());
+    }
+    let many = entries.get("uris").and_then(Value::as_array).into_iter().flatten();
+    for uri in many.chain(entries.get("uri")).filter_map(Value::as_str) {
+        if !uri.starts_with('/') && uri != "*" {
+            let key = if entries.contains_key("uri") { "uri" } else { "uris" };
+            let text = format!("{key} \"{uri}\" matches no request, since it does not begin with \"/\"");
+            return Err(Refused::because(text, &[key]));
+        }
+    }
+    Ok(())
+}
+
+/// Keys of upstreams, and values of theirs.
+pub(super) fn upstream(upstream: &Map<String, Value>) -> Result<(), Refused> {
+    for (key, what) in [
+        ("checks", "health checks"),
+        ("tls", "TLS to upstreams"),
+        ("service_name", "service discovery; list the `nodes`"),
+        ("discovery_type", "service discovery; list the `nodes`"),
+        ("discovery_args", "service discovery; list the `nodes`"),
+    ] {
+        if upstream.contains_key(key) {
+            return Err(refused(format!("`{key}`: {what}"), key));
+        }
+    }
+    let allowed: [(&str, &[&str]); 3] = [
+        ("scheme", &["http", "grpc"]),
+        ("type", &["roundrobin", "chash", "ewma", "least_conn"]),
+        ("hash_on", &["vars", "header", "cookie", "vars_combinations"]),
+    ];
+    for (key, words) in allowed {
+        match upstream.get(key).and_then(Value::as_str) {
+            Some(word) if !words.contains(&word) => {
+                return Err(refused(format!("{key} \"{word}\" of an upstream, only {}", words.join(", ")), key));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn refused(what: String, key: &str) -> Refused {
+    Refused::because(format!("pwtest does not support {what}"), &[key])
+}
