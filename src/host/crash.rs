@@ -19,6 +19,7 @@ impl Host {
         world.posted.clear();
         world.ticks.clear();
         world.calls.clear();
+        world.calls_given_up += 1;
         world.grpc = Default::default();
         world.outputs.retain(|output| match output {
             Output::HttpCall { .. } | Output::GrpcCall { .. } | Output::GrpcSend { .. } | Output::GrpcCancel(_) => {

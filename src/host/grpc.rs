@@ -3,10 +3,12 @@
 //! Ids belong to root contexts, as in Envoy: another root of the same VM does not know them. `receive` takes what
 //! the service answers, `service` reads the name that the plugin calls it by.
 
+mod frame;
 mod head;
 mod receive;
 mod service;
 
+pub use frame::framed;
 pub use head::{head, is_grpc};
 pub use receive::{GrpcFailure, GrpcInput};
 pub use service::{Service, read_service};
@@ -109,6 +111,11 @@ impl GrpcCalls {
     pub fn find(&mut self, vm: VmIndex, root: ContextId, token: u32) -> Option<(CallId, &mut Pending)> {
         let call = *self.tokens.get(&(vm, root, token))?;
         Some((call, self.calls.get_mut(&call)?))
+    }
+
+    /// Whether one has not come to the end of its answer.
+    pub fn awaits(&self, call: CallId) -> bool {
+        self.calls.get(&call).is_some_and(|pending| pending.answer != AnswerState::Ended)
     }
 
     /// Forgets one: no more callbacks.

@@ -216,6 +216,7 @@ impl Host {
         let waiting: Vec<ExchangeId> =
             self.world.calls.values().filter(|call| call.vm == vm).filter_map(|call| call.exchange).collect();
         self.world.calls.retain(|_, call| call.vm != vm);
+        self.world.calls_given_up += 1;
         self.world.grpc.forget(vm);
         self.world.metrics.forget(vm);
         self.world.stores.forget_vm(vm);

@@ -45,7 +45,9 @@ impl Host {
             self.tear_down_connection(id);
         } else if self.world.profile.plugins_run_in_turn {
             // Nobody waits for the answers any more (abi.md case call.after-stream-end).
+            let before = self.world.calls.len();
             self.world.calls.retain(|_, call| call.exchange != Some(id));
+            self.world.calls_given_up += u64::from(self.world.calls.len() < before);
             // No request can be reached any more, and the lines say so (apisix.md 2.4).
             let about = self.world.about.take();
             self.free_http_contexts(id);

@@ -35,6 +35,8 @@ pub struct World {
     pub ticks: BTreeMap<(VmIndex, ContextId), Tick>,
     /// Calls that are not answered.
     pub calls: BTreeMap<CallId, PendingCall>,
+    /// How often calls were given up unanswered: the driver then stops those that are no longer there.
+    pub calls_given_up: u64,
     /// gRPC calls and streams that have not ended.
     pub grpc: GrpcCalls,
     /// What the running gRPC callback can read.
@@ -255,6 +257,7 @@ impl World {
             metrics: Metrics::default(),
             ticks: BTreeMap::new(),
             calls: BTreeMap::new(),
+            calls_given_up: 0,
             grpc: GrpcCalls::default(),
             grpc_readable: None,
             log_level: None,
@@ -292,6 +295,11 @@ impl World {
             }
             None => self.upstreams.knows(name),
         }
+    }
+
+    /// Whether somebody still waits for the answer to a call.
+    pub fn awaits(&self, call: CallId) -> bool {
+        self.calls.contains_key(&call) || self.grpc.awaits(call)
     }
 
     /// A line in the host's own log, if the host writes such.

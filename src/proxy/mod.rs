@@ -4,6 +4,7 @@
 //! the shape of bytes on the wire; what becomes of a message is the host's business. Only here are tokio and hyper.
 
 pub mod access_log;
+pub mod calls;
 pub mod journal;
 pub mod log;
 pub mod metrics;
@@ -14,6 +15,7 @@ mod settings;
 pub mod state;
 pub mod traces;
 
+pub use calls::{Address, Calls, Came, ClusterError, Clusters};
 pub use observer::{About, Access, Broken, LogLine, Observer, Try, Unobserved, WorkerFailure};
 pub use server::{Running, ServeError, Server};
 pub use settings::{Bounds, Generation, Serves, Settings, Timeouts};

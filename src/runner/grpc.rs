@@ -3,11 +3,12 @@
 use crate::diagnostic::Span;
 use crate::expect::{self, Failure};
 use crate::host::GrpcInput;
+use crate::host::grpc::framed;
 use crate::message::Headers;
 use crate::scenario::{Callout, GrpcEnd, GrpcReply, MessageExpect, SentEnd, SentExpect};
 use crate::trace::views::SeenMessage;
 use crate::trace::{GrpcCall, GrpcKind};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 /// What a plugin sent on a call or a stream.
 #[derive(Debug, Clone, Default)]
@@ -56,15 +57,6 @@ pub fn end(reply: &GrpcReply) -> Option<GrpcInput> {
         true => GrpcInput::Headers { headers: trailers, end_of_stream: true },
         false => GrpcInput::Trailers(trailers),
     })
-}
-
-/// A message in its frame: not compressed, four bytes of length.
-pub fn framed(message: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(message.len() + 5);
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-    frame.put_slice(message);
-    frame.freeze()
 }
 
 /// The expectations of a planned call, judged on the gRPC call that was made.

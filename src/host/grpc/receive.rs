@@ -3,6 +3,7 @@
 //! The order is Envoy 1.40's: a stream sees initial metadata, each message, trailing metadata and the end; a call sees
 //! its one message, or the end if there is a status other than 0.
 
+use super::frame::{BadFrame, next_message};
 use super::{AnswerState, Kind, Readable};
 use crate::abi::{CallId, Callback, ContextId, PluginIndex, VmIndex};
 use crate::host::Host;
@@ -58,8 +59,6 @@ const UNAVAILABLE: u32 = 14;
 const INVALID: u32 = u32::MAX;
 /// Envoy's details of an end that the service brought about.
 const VIA_UPSTREAM: &str = "via_upstream";
-/// A frame: whether it is compressed, and its length.
-const FRAME_HEAD: usize = 5;
 
 /// Who gets the callbacks of a call.
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +157,7 @@ impl Host {
                     Kind::Stream => self.grpc_message(target, message),
                 },
                 Ok(None) => break,
-                Err(()) => {
+                Err(BadFrame) => {
                     self.world.outputs.push_back(Output::GrpcCancel(target.call));
                     let end = End { status: INTERNAL, message: String::new(), details: VIA_UPSTREAM.into() };
                     self.grpc_end(target, Headers::new(), end);
@@ -297,24 +296,6 @@ impl Host {
         let Target { plugin, token, .. } = target;
         self.world.recorder.push(|| Event::GrpcAnswered { call: CallId(token), plugin, answer: answer() });
     }
-}
-
-/// Takes the next message out of its frame. The guest's own compression is not gRPC's: a compressed frame is a mistake,
-/// as Envoy says.
-fn next_message(partial: &mut BytesMut) -> Result<Option<Bytes>, ()> {
-    match partial.first() {
-        None => return Ok(None),
-        Some(0) => {}
-        Some(_) => return Err(()),
-    }
-    let length = partial.get(1..FRAME_HEAD).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
-    let Some(end) = length.and_then(|length| usize::try_from(length).ok()?.checked_add(FRAME_HEAD)) else {
-        return Ok(None);
-    };
-    if partial.len() < end {
-        return Ok(None);
-    }
-    Ok(Some(partial.split_to(end).freeze().slice(FRAME_HEAD..)))
 }
 
 /// What trailers, or headers in their place, say of the end.

@@ -113,6 +113,7 @@ pub const APISIX: Profile = Profile {
     knows_upstreams: false,
     // abi.md case call.timeout-zero: the default of ngx_lua.
     default_call_timeout_ms: Some(60_000),
+    call_timeout_for_each_step: true,
     // 7.4: 502 page, 504 page.
     upstream_failure: (502, 504),
     // 0, fact 6: continuing does nothing.

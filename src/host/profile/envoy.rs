@@ -115,6 +115,7 @@ pub const ENVOY: Profile = Profile {
     knows_upstreams: true,
     // Envoy 1.40: none.
     default_call_timeout_ms: None,
+    call_timeout_for_each_step: false,
     // Envoy 1.40
     upstream_failure: (503, 504),
     // Envoy 1.40, ENVOY.md 14.

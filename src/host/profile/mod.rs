@@ -153,6 +153,8 @@ pub struct Profile {
     pub knows_upstreams: bool,
     /// What a call with timeout 0 waits; `None` is for ever (abi.md case call.timeout-zero).
     pub default_call_timeout_ms: Option<u32>,
+    /// The timeout of a call is for the connection and for each read and write by itself (apisix.md 4.3); else for all of it.
+    pub call_timeout_for_each_step: bool,
     /// What the client gets when the upstream fails before it answers, and when it takes too long.
     pub upstream_failure: (u32, u32),
     /// Continuing a stream that is not paused sends its head twice, or kills the worker where there is none (Envoy

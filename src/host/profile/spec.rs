@@ -107,6 +107,7 @@ pub const SPEC: Profile = Profile {
     knows_upstreams: true,
     // Silent.
     default_call_timeout_ms: None,
+    call_timeout_for_each_step: false,
     // HTTP: unavailable, and gateway timeout.
     upstream_failure: (503, 504),
     // Silent: continuing what is not paused does nothing.
