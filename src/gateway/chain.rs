@@ -78,6 +78,11 @@ impl Chain {
     pub fn empty() -> Self {
         Self { plugins: Arc::new([]), response_order: Arc::new([]), of_global_rules: 0 }
     }
+
+    /// Whether it is one that was made beforehand, so that the next request will have the same.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.plugins) > 1
+    }
 }
 
 /// The chain of a route, or of no route, as far as it is known before there is a request.

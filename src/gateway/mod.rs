@@ -5,11 +5,14 @@
 
 pub mod address;
 pub mod admin;
+pub mod balance;
 pub mod chain;
 pub mod config;
 pub mod document;
 pub mod facts;
 pub mod files;
+pub mod forward;
+pub mod gate;
 pub mod model;
 pub mod resources;
 pub mod router;

@@ -1,0 +1,127 @@
+//! Which plugin of a host is the context that a chain asks for.
+//!
+//! A context is made when a request first needs it, and goes with the table that its configuration stands in (2.3):
+//! at once, or after the last request in flight, where APISIX leaves the moment to a garbage collector.
+
+use super::chain::{Chain, ContextKey};
+use super::config::Config;
+use crate::abi::PluginIndex;
+use crate::host::{Host, PluginConfig, StartError};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The contexts of one host.
+#[derive(Default)]
+pub struct Contexts {
+    /// Each plugin of the gateway, without a configuration.
+    plugins: HashMap<Arc<str>, PluginConfig>,
+    /// `None` where one could not be made; it is not tried again.
+    places: HashMap<ContextKey, Option<PluginIndex>>,
+    /// Chains that were bound before. The chain is kept, so that no other one can come to lie at its address.
+    bound: HashMap<usize, (Chain, Bound)>,
+    failures: Vec<(ContextKey, StartError)>,
+}
+
+/// The plugins of a chain in a host, and the places among them in the order of responses.
+pub type Bound = (Arc<[PluginIndex]>, Arc<[usize]>);
+
+/// Chains that are remembered; those with a filter are new for each request.
+const MOST_BOUND: usize = 16_384;
+
+impl Contexts {
+    /// For a host that has loaded these: each with its name, which is its root id on APISIX, too. A plugin that is not
+    /// among them does not run (1.2).
+    pub fn new(plugins: impl IntoIterator<Item = PluginConfig>) -> Self {
+        let named = |plugin: PluginConfig| (plugin.name.as_str().into(), plugin);
+        // Of two entries of one name, the first counts.
+        let mut all: HashMap<Arc<str>, PluginConfig> = HashMap::new();
+        for (name, plugin) in plugins.into_iter().map(named) {
+            all.entry(name).or_insert(plugin);
+        }
+        Self { plugins: all, ..Self::default() }
+    }
+
+    /// The plugins of a chain, for `Host::open_chain`; adds to the host what it does not have yet.
+    pub fn bind(&mut self, host: &mut Host, chain: &Chain) -> Bound {
+        let address = chain.plugins.as_ptr().addr();
+        if let Some((_, bound)) = self.bound.get(&address) {
+            return bound.clone();
+        }
+        let places: Vec<Option<PluginIndex>> = (0..chain.plugins.len()).map(|at| self.place(host, chain, at)).collect();
+        let bound: Bound = if places.iter().all(Option::is_some) {
+            (places.into_iter().flatten().collect(), chain.response_order.clone())
+        } else {
+            // What is left out moves the rest up.
+            let moved = |at: usize| {
+                places
+                    .get(at)
+                    .copied()
+                    .flatten()
+                    .map(|_| places.iter().take(at).filter(|place| place.is_some()).count())
+            };
+            let order = chain.response_order.iter().filter_map(|at| moved(*at)).collect();
+            (places.iter().copied().flatten().collect(), order)
+        };
+        if !chain.plugins.is_empty() && chain.is_shared() {
+            if self.bound.len() >= MOST_BOUND {
+                self.bound.clear();
+            }
+            self.bound.insert(address, (chain.clone(), bound.clone()));
+        }
+        bound
+    }
+
+    fn place(&mut self, host: &mut Host, chain: &Chain, at: usize) -> Option<PluginIndex> {
+        let plugin = chain.plugins.get(at)?;
+        if let Some(place) = self.places.get(&plugin.key) {
+            return *place;
+        }
+        let known = self.plugins.get(&plugin.name)?;
+        let config = PluginConfig {
+            config: plugin.conf.clone(),
+            configured: true,
+            error_response: plugin.error_response.clone(),
+            ..known.clone()
+        };
+        let place = match host.add_plugin(config) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                self.failures.push((plugin.key.clone(), error));
+                None
+            }
+        };
+        self.places.insert(plugin.key.clone(), place);
+        place
+    }
+
+    /// Frees the contexts whose table a new configuration does not have any more.
+    pub fn retain(&mut self, host: &mut Host, config: &Config) {
+        self.bound.clear();
+        let mut gone: Vec<PluginIndex> = Vec::new();
+        self.places.retain(|key, place| {
+            let stays = config.has(&key.table);
+            if !stays {
+                gone.extend(*place);
+            }
+            stays
+        });
+        gone.sort_unstable();
+        for place in gone {
+            host.remove_plugin(place);
+        }
+    }
+
+    /// Contexts that could not be made since this was last asked. On APISIX there are none: a refused configuration
+    /// shows in each request.
+    pub fn take_failures(&mut self) -> Vec<(ContextKey, StartError)> {
+        std::mem::take(&mut self.failures)
+    }
+
+    /// How many contexts there are.
+    pub fn count(&self) -> usize {
+        self.places.values().flatten().count()
+    }
+}
+
+#[cfg(test)]
+mod tests;
