@@ -11,6 +11,8 @@ mod insta_files;
 mod layering;
 mod readme;
 mod scenarios;
+#[cfg(feature = "proxy")]
+mod serve;
 mod support;
 
 use libtest_mimic::{Arguments, run};
@@ -27,5 +29,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(findings::trials());
     trials.extend(insta_files::trials());
     trials.extend(readme::trials());
+    #[cfg(feature = "proxy")]
+    trials.extend(serve::trials());
     run(&arguments, trials).exit_code()
 }

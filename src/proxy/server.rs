@@ -1,9 +1,23 @@
 //! The server as a whole: worker threads, the sockets they listen on, reload and stop.
 
+use super::listen;
+use super::observer::WorkerFailure;
 use super::settings::{Generation, Settings};
+use super::worker::{self, Order};
 use crate::host::StartError;
+use crate::host::store::HostId;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+/// How long a worker may take to build a host: a large module's start function takes seconds.
+const START: Duration = Duration::from_secs(120);
 
 /// Starts servers.
 pub struct Server;
@@ -35,16 +49,86 @@ pub enum ServeError {
     Silent(usize),
 }
 
-/// A server that runs.
+/// A server that runs. Dropping it stops it at once.
 pub struct Running {
     listening: Vec<SocketAddr>,
+    workers: Vec<Handle>,
 }
+
+/// What all workers have in common.
+pub(super) struct Common {
+    pub(super) settings: Settings,
+    connections: AtomicU64,
+    orders: Vec<UnboundedSender<Order>>,
+    /// Which worker each host belongs to.
+    seats: Mutex<BTreeMap<HostId, usize>>,
+}
+
+impl Common {
+    /// The number of a new connection, from 1.
+    pub(super) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A host begins to serve.
+    pub(super) fn sits(&self, host: HostId, worker: usize) {
+        self.seats().insert(host, worker);
+    }
+
+    /// A host serves no more.
+    pub(super) fn leaves(&self, host: HostId) {
+        self.seats().remove(&host);
+    }
+
+    /// An order for the worker that a host belongs to, if there still is one.
+    pub(super) fn send(&self, host: HostId, order: Order) {
+        let worker = self.seats().get(&host).copied();
+        if let Some(orders) = worker.and_then(|worker| self.orders.get(worker)) {
+            let _ = orders.send(order);
+        }
+    }
+
+    fn seats(&self) -> MutexGuard<'_, BTreeMap<HostId, usize>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Handle {
+    orders: UnboundedSender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Answer = Receiver<Result<(), ServeError>>;
 
 impl Server {
     /// Starts every worker, and gives the server when all of them serve.
     pub fn start(settings: Settings, generation: Generation) -> Result<Running, ServeError> {
-        let _ = (settings, generation);
-        Err(ServeError::Worker(std::io::ErrorKind::Unsupported.into()))
+        let (sets, listening) = listen::bind(&settings.listen, settings.workers)?;
+        let (orders, receivers): (Vec<_>, Vec<_>) = sets.iter().map(|_| unbounded_channel()).unzip();
+        let common = Arc::new(Common {
+            settings,
+            connections: AtomicU64::new(0),
+            orders: orders.clone(),
+            seats: Mutex::default(),
+        });
+        let mut running = Running { listening, workers: Vec::new() };
+        let mut answers = Vec::new();
+        for (index, ((listeners, orders), receiver)) in sets.into_iter().zip(orders).zip(receivers).enumerate() {
+            let (started, answer) = sync_channel(1);
+            let (common, generation) = (common.clone(), generation.clone());
+            let work = move || {
+                let observer = common.settings.observer.clone();
+                let run = || worker::run(index, common, generation, listeners, receiver, &started);
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+                    observer.worker_failed(&WorkerFailure { worker: index, message: message(&*panic) });
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("worker {index}")).spawn(work);
+            running.workers.push(Handle { orders, thread: Some(thread.map_err(ServeError::Worker)?) });
+            answers.push(answer);
+        }
+        wait(answers)?;
+        Ok(running)
     }
 }
 
@@ -57,12 +141,66 @@ impl Running {
     /// Builds new hosts on all workers and gives them all new requests; what is under way ends in the old ones. If
     /// one of them does not start, all of the old ones stay.
     pub fn reload(&self, generation: Generation) -> Result<(), ServeError> {
-        let _ = generation;
-        Ok(())
+        let answers = self.workers.iter().map(|worker| {
+            let (sender, answer): (SyncSender<_>, Answer) = sync_channel(1);
+            // One that is gone does not answer, and that is found below.
+            let _ = worker.orders.send(Order::Prepare(Box::new(generation.clone()), sender));
+            answer
+        });
+        let prepared = wait(answers.collect());
+        for worker in &self.workers {
+            let order = if prepared.is_ok() { Order::Commit } else { Order::Discard };
+            let _ = worker.orders.send(order);
+        }
+        prepared
+    }
+
+    /// Workers whose threads have ended, though nobody told them to.
+    pub fn broken_workers(&self) -> Vec<usize> {
+        let ended = |handle: &Handle| handle.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        self.workers.iter().enumerate().filter(|(_, handle)| ended(handle)).map(|(index, _)| index).collect()
     }
 
     /// Stops: nothing new is accepted, what is under way has so long to end, contexts are finished.
-    pub fn stop(self, grace: Duration) {
-        let _ = grace;
+    pub fn stop(mut self, grace: Duration) {
+        self.end(grace);
     }
+
+    fn end(&mut self, grace: Duration) {
+        for worker in &self.workers {
+            let _ = worker.orders.send(Order::Stop(grace));
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                // Its panic has been reported.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+/// Waits for all of them; the first that failed counts.
+fn wait(answers: Vec<Answer>) -> Result<(), ServeError> {
+    let mut result = Ok(());
+    for (index, answer) in answers.into_iter().enumerate() {
+        let answer = match answer.recv_timeout(START) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(ServeError::Silent(index)),
+        };
+        if result.is_ok() {
+            result = answer;
+        }
+    }
+    result
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }

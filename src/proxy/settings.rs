@@ -6,7 +6,7 @@ use super::observer::Observer;
 use crate::gateway::model;
 use crate::host::limits::Limits;
 use crate::host::profile::Profile;
-use crate::host::{PluginConfig, TrapPolicy};
+use crate::host::{PluginConfig, Stores, TrapPolicy};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Who hears of what happens.
     pub observer: Arc<dyn Observer>,
+    /// What plugins keep, over all workers and reloads.
+    pub stores: Stores,
 }
 
 impl Settings {
@@ -36,6 +38,7 @@ impl Settings {
             timeouts: Timeouts::default(),
             bounds: Bounds::default(),
             observer: Arc::new(super::observer::Unobserved),
+            stores: Stores::default(),
         }
     }
 }
@@ -109,6 +112,8 @@ pub struct Bounds {
     pub header_lines: usize,
     /// Bytes that wait between client and upstream, in each direction of a request.
     pub waiting_bytes: usize,
+    /// Bytes of one message that the host may hold, where the profile allows as many: with more, 413.
+    pub held_bytes: usize,
     /// Connections of one worker; others wait to be accepted.
     pub connections: usize,
     /// Requests of one HTTP/2 connection that are under way together.
@@ -122,6 +127,7 @@ impl Default for Bounds {
             target_bytes: 8 << 10,
             header_lines: 1000,
             waiting_bytes: 64 << 10,
+            held_bytes: 64 << 20,
             connections: 10_620,
             h2_streams: 128,
         }

@@ -1,0 +1,559 @@
+//! A client's connection in HTTP/1.1: one request after the other, until one side has enough.
+//!
+//! One future that is polled; requests that came together wait in the buffer until it is their turn. What is not a
+//! request is answered and ends the connection, for nobody knows where the next one begins.
+
+use super::answer;
+use super::http2::{self, Parties};
+use crate::message::Part;
+use crate::proxy::alarm::Alarm;
+use crate::proxy::flight::{Client, ClientFault, Flight, status_of};
+use crate::proxy::http1::body::{Body, Piece};
+use crate::proxy::http1::head::Scan;
+use crate::proxy::http1::request::{self, RequestHead};
+use crate::proxy::http1::write::{self, Asked, Writing, Written};
+use crate::proxy::http1::{HeadBounds, Refusal};
+use crate::proxy::lane::Asker;
+use crate::proxy::wire::Wire;
+use crate::proxy::worker::{Place, Worker};
+use bytes::Bytes;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// What a client that speaks HTTP/2 says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Bytes of a request's body that are read for nothing, so that the connection can go on behind it.
+const DISCARDED: u64 = 256 << 10;
+/// How long a client that is sent away may take to read why.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A connection of a client.
+pub(in crate::proxy) struct Connection {
+    worker: Rc<Worker>,
+    place: Place,
+    wire: Wire,
+    client: SocketAddr,
+    server: SocketAddr,
+    state: State,
+    alarm: Alarm,
+    /// Until when the state may last.
+    deadline: Instant,
+    registered: bool,
+}
+
+enum State {
+    /// The first bytes decide.
+    Fresh,
+    /// A request is to come, or has come in part.
+    Head {
+        scan: Scan,
+        begun: bool,
+    },
+    Serving(Box<Serving>),
+    /// What is left of a request's body is read for nothing.
+    Discarding {
+        body: Body,
+        left: u64,
+    },
+    /// What waits is written, and then nothing more.
+    Closing,
+    /// The client reads what was written, and what it still sends is thrown away: a reset would take the answer away.
+    Lingering,
+    Ended,
+}
+
+/// A request under way.
+struct Serving {
+    flight: Flight,
+    body: Body,
+    /// What the client waits for before it sends the body.
+    continues: Continue,
+    asked: Asked,
+    writing: Writing,
+    head_out: bool,
+    keep_alive: bool,
+    /// The client may take so long for the next piece.
+    since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Continue {
+    NotAsked,
+    /// The client waits, and nobody has told it to go on.
+    Owed,
+    Told,
+}
+
+/// How far one poll got.
+enum Step {
+    /// Something changed: look again.
+    Again,
+    /// Nothing to do until somebody wakes the task.
+    Wait,
+}
+
+/// How serving one request ended.
+enum Served {
+    NotYet,
+    /// The response is out.
+    Whole,
+    /// The client gets nothing more.
+    Broken,
+    /// It is sent away, if it has not been answered yet.
+    Refused(Refusal),
+}
+
+impl Connection {
+    /// A connection that has just been accepted.
+    pub(in crate::proxy) fn new(worker: &Rc<Worker>, io: TcpStream, client: SocketAddr, server: SocketAddr) -> Self {
+        let deadline = Instant::now() + worker.settings().timeouts.head;
+        let place = Place::new(worker);
+        let state = State::Fresh;
+        let (wire, alarm) = (Wire::new(io), Alarm::default());
+        Self { worker: worker.clone(), place, wire, client, server, state, alarm, deadline, registered: false }
+    }
+
+    fn head_bounds(&self) -> HeadBounds {
+        let bounds = &self.worker.settings().bounds;
+        HeadBounds { bytes: bounds.head_bytes, target: bounds.target_bytes, lines: bounds.header_lines }
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Step {
+        match &mut self.state {
+            State::Fresh => self.fresh(cx),
+            State::Head { .. } => self.head(cx),
+            State::Serving(_) => self.serve(cx),
+            State::Discarding { .. } => self.discard(cx),
+            State::Closing => match self.wire.poll_flush(cx) {
+                Poll::Pending => Step::Wait,
+                Poll::Ready(Err(_)) => self.turn(State::Ended),
+                Poll::Ready(Ok(())) => match self.wire.poll_shutdown(cx) {
+                    Poll::Pending => Step::Wait,
+                    Poll::Ready(Err(_)) => self.turn(State::Ended),
+                    Poll::Ready(Ok(())) => {
+                        self.within(LINGER);
+                        self.turn(State::Lingering)
+                    }
+                },
+            },
+            State::Lingering => {
+                self.wire.input.clear();
+                match self.wire.poll_fill(cx) {
+                    Poll::Pending => Step::Wait,
+                    Poll::Ready(Ok(1..)) => Step::Again,
+                    Poll::Ready(Ok(0) | Err(_)) => self.turn(State::Ended),
+                }
+            }
+            State::Ended => Step::Wait,
+        }
+    }
+
+    fn turn(&mut self, state: State) -> Step {
+        self.state = state;
+        Step::Again
+    }
+
+    fn within(&mut self, time: Duration) {
+        self.deadline = Instant::now() + time;
+    }
+
+    fn fresh(&mut self, cx: &mut Context<'_>) -> Step {
+        let input = &self.wire.input;
+        if input.is_empty() && self.worker.is_stopping() {
+            return self.turn(State::Ended);
+        }
+        if !input.is_empty() {
+            let known = input.len().min(PREFACE.len());
+            if input[..known] != PREFACE[..known] {
+                return self.turn(State::Head { scan: Scan::default(), begun: true });
+            }
+            if known == PREFACE.len() {
+                return Step::Wait;
+            }
+        }
+        self.fill(cx)
+    }
+
+    /// HTTP/2 has been spoken: the connection is somebody else's.
+    fn speaks_http2(&self) -> bool {
+        matches!(self.state, State::Fresh) && self.wire.input.starts_with(PREFACE)
+    }
+
+    /// Serves the connection to its end, in whichever protocol.
+    pub(in crate::proxy) async fn serve_all(mut self) {
+        (&mut self).await;
+        if self.speaks_http2() {
+            let (io, read) = self.wire.into_parts();
+            let parties = Parties {
+                worker: self.worker,
+                connection: self.place.number,
+                client: self.client,
+                server: self.server,
+            };
+            http2::serve(parties, io, read.freeze(), self.place).await;
+        }
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>) -> Step {
+        match self.wire.poll_fill(cx) {
+            Poll::Pending => Step::Wait,
+            Poll::Ready(Ok(1..)) => Step::Again,
+            Poll::Ready(Ok(0) | Err(_)) => self.turn(State::Ended),
+        }
+    }
+
+    fn head(&mut self, cx: &mut Context<'_>) -> Step {
+        let bounds = self.head_bounds();
+        // A client that sends request after request and does not read the answers.
+        if self.wire.out.len() >= self.worker.settings().bounds.waiting_bytes {
+            match self.wire.poll_flush(cx) {
+                Poll::Ready(Err(_)) => return self.turn(State::Ended),
+                Poll::Pending => return Step::Wait,
+                Poll::Ready(Ok(())) => {}
+            }
+        }
+        let State::Head { scan, begun } = &mut self.state else { return Step::Again };
+        if self.wire.input.is_empty() {
+            if self.worker.is_stopping() {
+                return self.turn(State::Closing);
+            }
+        } else {
+            if !std::mem::replace(begun, true) {
+                self.deadline = Instant::now() + self.worker.settings().timeouts.head;
+            }
+            match request::parse(&mut self.wire.input, scan, &bounds) {
+                Ok(Some(head)) => return self.open(head),
+                Ok(None) => {}
+                Err(refusal) => return self.refuse(refusal, false),
+            }
+        }
+        // What answers earlier requests goes out before anything is waited for.
+        match self.wire.poll_flush(cx) {
+            Poll::Ready(Err(_)) => return self.turn(State::Ended),
+            // A client that sends and does not read is not read from.
+            Poll::Pending => return Step::Wait,
+            Poll::Ready(Ok(())) => {}
+        }
+        self.fill(cx)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, head_only: bool) -> Step {
+        answer::refuse(&mut self.wire.out, refusal, head_only);
+        self.within(self.worker.settings().timeouts.send);
+        self.turn(State::Closing)
+    }
+
+    fn open(&mut self, head: RequestHead) -> Step {
+        let head_only = head.method == "HEAD";
+        if let Some(refusal) = refused_upgrade(&head) {
+            return self.refuse(refusal, head_only);
+        }
+        let now = Instant::now();
+        let asker = Asker {
+            connection: self.place.number,
+            client: self.client,
+            server: self.server,
+            protocol: head.version.text(),
+            method: head.method,
+            target: head.target,
+            authority: head.authority,
+            headers: head.headers.clone(),
+            began: now,
+        };
+        let keep_alive = head.keep_alive && !self.worker.is_stopping();
+        let body = Body::new(head.framing);
+        let Some(flight) = Flight::open(&self.worker, asker, head.headers, body.is_done()) else {
+            return self.refuse(Refusal { status: 503, reason: "the server stops" }, head_only);
+        };
+        self.turn(State::Serving(Box::new(Serving {
+            flight,
+            body,
+            continues: if head.expects_continue { Continue::Owed } else { Continue::NotAsked },
+            asked: Asked { version: head.version, head_only, keep_alive },
+            writing: Writing::None,
+            head_out: false,
+            keep_alive,
+            since: now,
+        })))
+    }
+
+    fn serve(&mut self, cx: &mut Context<'_>) -> Step {
+        let bounds = self.head_bounds();
+        let State::Serving(serving) = &mut self.state else { return Step::Again };
+        let served = serving.poll(cx, &mut self.wire, &bounds, &self.worker);
+        match served {
+            Served::NotYet => {
+                let timeouts = &self.worker.settings().timeouts;
+                let own = match (self.wire.out.is_empty(), serving.flight.wants_body()) {
+                    (false, _) => Some(serving.since + timeouts.send),
+                    (true, true) => Some(serving.since + timeouts.body),
+                    (true, false) => None,
+                };
+                let never = serving.since + Duration::from_secs(1 << 30);
+                self.deadline = [own, serving.flight.deadline()].into_iter().flatten().min().unwrap_or(never);
+                Step::Wait
+            }
+            Served::Whole => {
+                let State::Serving(serving) = std::mem::replace(&mut self.state, State::Ended) else {
+                    return Step::Again;
+                };
+                let Serving { body, keep_alive, continues, flight, .. } = *serving;
+                drop(flight);
+                if !keep_alive {
+                    self.within(self.worker.settings().timeouts.send);
+                    return self.turn(State::Closing);
+                }
+                if body.is_done() {
+                    return self.next_request();
+                }
+                if continues == Continue::Owed {
+                    // It may send the body or not: what comes next can't be told.
+                    self.within(self.worker.settings().timeouts.send);
+                    return self.turn(State::Closing);
+                }
+                self.within(LINGER);
+                self.turn(State::Discarding { body, left: DISCARDED })
+            }
+            Served::Broken => self.turn(State::Ended),
+            Served::Refused(refusal) => {
+                let (begun, head_only) = (serving.head_out, serving.asked.head_only);
+                serving.flight.abort();
+                if begun {
+                    return self.turn(State::Ended);
+                }
+                serving.flight.note_answer(refusal.status);
+                self.refuse(refusal, head_only)
+            }
+        }
+    }
+
+    fn next_request(&mut self) -> Step {
+        self.within(self.worker.settings().timeouts.idle);
+        self.turn(State::Head { scan: Scan::default(), begun: false })
+    }
+
+    fn discard(&mut self, cx: &mut Context<'_>) -> Step {
+        let bounds = self.head_bounds();
+        if let Poll::Ready(Err(_)) = self.wire.poll_flush(cx) {
+            return self.turn(State::Ended);
+        }
+        let State::Discarding { body, left } = &mut self.state else { return Step::Again };
+        loop {
+            match body.next(&mut self.wire.input, &bounds) {
+                Ok(Some(Piece::Data(bytes))) => match left.checked_sub(bytes.len() as u64) {
+                    Some(less) => *left = less,
+                    None => return self.turn(State::Closing),
+                },
+                Ok(Some(Piece::End | Piece::Trailers(_))) => return self.next_request(),
+                Ok(None) => break,
+                Err(_) => return self.turn(State::Closing),
+            }
+        }
+        self.fill(cx)
+    }
+
+    /// The state has lasted too long.
+    fn too_late(&mut self) -> Step {
+        let late = |reason| Refusal { status: 408, reason };
+        match &mut self.state {
+            State::Head { begun: true, .. } => self.refuse(late("the head of the request did not come in time"), false),
+            State::Fresh | State::Head { begun: false, .. } | State::Closing | State::Lingering | State::Ended => {
+                self.turn(State::Ended)
+            }
+            State::Discarding { .. } => {
+                self.within(LINGER);
+                self.turn(State::Closing)
+            }
+            State::Serving(serving) => {
+                let now = Instant::now();
+                if serving.flight.deadline().is_some_and(|at| at <= now) {
+                    serving.flight.too_late();
+                    return Step::Again;
+                }
+                if !self.wire.out.is_empty() || serving.head_out {
+                    return self.turn(State::Ended);
+                }
+                let head_only = serving.asked.head_only;
+                serving.flight.abort();
+                serving.flight.note_answer(408);
+                self.refuse(late("the body of the request did not come in time"), head_only)
+            }
+        }
+    }
+}
+
+/// Another protocol on this connection. `h2c` may be ignored (RFC 9113 3.1), and clients that offer it count on
+/// that; whoever asks for another one can't go on without it, so that an answer is clearer than silence.
+fn refused_upgrade(head: &RequestHead) -> Option<Refusal> {
+    let protocol = head.upgrade.as_ref()?;
+    if protocol.eq_ignore_ascii_case(b"h2c") {
+        return None;
+    }
+    Some(Refusal { status: 501, reason: "`Upgrade` is not served: no WebSockets, no tunnels" })
+}
+
+impl Serving {
+    fn poll(&mut self, cx: &mut Context<'_>, wire: &mut Wire, bounds: &HeadBounds, worker: &Worker) -> Served {
+        let waiting = worker.settings().bounds.waiting_bytes;
+        loop {
+            let answered = self.flight.is_answered();
+            let mut client = Reading {
+                wire: &mut *wire,
+                body: &mut self.body,
+                continues: &mut self.continues,
+                since: &mut self.since,
+                bounds,
+                answered,
+            };
+            match self.flight.advance(cx, &mut client) {
+                Ok(()) => {}
+                Err(ClientFault::Gone) => return Served::Broken,
+                Err(ClientFault::Refused(refusal)) => return Served::Refused(refusal),
+            }
+            let mut moved = false;
+            while wire.out.len() < waiting
+                && let Some(part) = self.flight.next_part()
+            {
+                moved = true;
+                match self.write(wire, part, worker) {
+                    Served::NotYet => {}
+                    ended => return ended,
+                }
+            }
+            let before = wire.out.len();
+            match wire.poll_flush(cx) {
+                Poll::Ready(Err(_)) => return Served::Broken,
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+            if wire.out.len() != before {
+                self.since = Instant::now();
+                moved = true;
+            }
+            if !moved {
+                return if self.flight.is_over() { Served::Broken } else { Served::NotYet };
+            }
+        }
+    }
+
+    /// Writes a piece of the response.
+    fn write(&mut self, wire: &mut Wire, part: Part, worker: &Worker) -> Served {
+        let written = match part {
+            Part::Headers { headers, end_of_stream } => {
+                self.head_out = true;
+                // A final response can't be 101, or 17.
+                let status = status_of(&headers).filter(|status| *status >= 200).unwrap_or(502);
+                self.asked.keep_alive &= !worker.is_stopping();
+                // Whoever waits for `100 Continue` and does not get it may send the body or not.
+                self.asked.keep_alive &= self.continues != Continue::Owed;
+                let how = write::response_head(&mut wire.out, status, &headers, end_of_stream, &self.asked);
+                (self.writing, self.keep_alive) = (how.body, how.keep_alive);
+                if !end_of_stream {
+                    return Served::NotYet;
+                }
+                write::end(&mut wire.out, self.writing, None)
+            }
+            Part::Data { bytes, end_of_stream } => {
+                match (write::data(&mut wire.out, &mut self.writing, bytes), end_of_stream) {
+                    (Written::Whole, false) => return Served::NotYet,
+                    (Written::Whole, true) => write::end(&mut wire.out, self.writing, None),
+                    (Written::Broken, _) => Written::Broken,
+                }
+            }
+            Part::Trailers(trailers) => write::end(&mut wire.out, self.writing, Some(&trailers)),
+            // HTTP/1.1 has no such frames.
+            Part::Metadata(_) => return Served::NotYet,
+            Part::Reset => return Served::Broken,
+        };
+        if written == Written::Broken {
+            self.keep_alive = false;
+        }
+        Served::Whole
+    }
+}
+
+/// The client's side, while a request is under way.
+struct Reading<'a> {
+    wire: &'a mut Wire,
+    body: &'a mut Body,
+    continues: &'a mut Continue,
+    since: &'a mut Instant,
+    bounds: &'a HeadBounds,
+    answered: bool,
+}
+
+impl Client for Reading<'_> {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, ClientFault>> {
+        if *self.continues == Continue::Owed && self.wire.input.is_empty() {
+            if self.answered {
+                return Poll::Pending;
+            }
+            self.wire.out.copy(b"HTTP/1.1 100 Continue\r\n\r\n");
+            *self.continues = Continue::Told;
+            let _ = self.wire.poll_flush(cx);
+        }
+        loop {
+            match self.body.next(&mut self.wire.input, self.bounds) {
+                Ok(Some(piece)) => {
+                    *self.since = Instant::now();
+                    *self.continues = Continue::Told;
+                    return Poll::Ready(Ok(match piece {
+                        Piece::Data(bytes) => Part::Data { bytes, end_of_stream: false },
+                        Piece::Trailers(trailers) => Part::Trailers(trailers),
+                        Piece::End => Part::Data { bytes: Bytes::new(), end_of_stream: true },
+                    }));
+                }
+                Ok(None) => {}
+                Err(refusal) => return Poll::Ready(Err(ClientFault::Refused(refusal))),
+            }
+            match self.wire.poll_fill(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(ClientFault::Gone)),
+            }
+        }
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What comes is the next request, or more of this one: it is kept, up to a bound.
+        while self.wire.input.len() < self.bounds.bytes {
+            match self.wire.poll_fill(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Future for Connection {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        if !std::mem::replace(&mut this.registered, true) {
+            this.place.tell(cx.waker());
+        }
+        loop {
+            while let Step::Again = this.step(cx) {}
+            if matches!(this.state, State::Ended) {
+                return Poll::Ready(());
+            }
+            if this.speaks_http2() {
+                return Poll::Ready(());
+            }
+            match this.alarm.poll(cx, this.deadline) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) => {
+                    this.too_late();
+                }
+            }
+        }
+    }
+}

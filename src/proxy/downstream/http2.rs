@@ -1,0 +1,365 @@
+//! A client's connection in HTTP/2 without TLS, for clients that know beforehand. The frames are hyper's business.
+
+use super::answer;
+use crate::message::{Headers, Part};
+use crate::proxy::alarm::Alarm;
+use crate::proxy::flight::{Client, ClientFault, Flight, status_of};
+use crate::proxy::http1::Refusal;
+use crate::proxy::lane::Asker;
+use crate::proxy::worker::{Place, Worker};
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
+use hyper::server::conn::http2::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// The two ends of a connection, and who serves it.
+#[derive(Clone)]
+pub(super) struct Parties {
+    pub(super) worker: Rc<Worker>,
+    pub(super) connection: u64,
+    pub(super) client: SocketAddr,
+    pub(super) server: SocketAddr,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(parties: Parties, io: TcpStream, read: Bytes, place: Place) {
+    let worker = parties.worker.clone();
+    let bounds = &worker.settings().bounds;
+    let mut builder = Builder::new(OnThisThread);
+    builder
+        .timer(TokioTimer::new())
+        // What goes to the client is what the host gave out.
+        .auto_date_header(false)
+        .max_concurrent_streams(bounds.h2_streams)
+        .max_header_list_size(u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(bounds.waiting_bytes)
+        .keep_alive_interval(worker.settings().timeouts.idle)
+        .keep_alive_timeout(Duration::from_secs(20));
+    let service = service_fn(|request| respond(parties.clone(), request));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Rewound { io, read }), service));
+    let mut told = false;
+    std::future::poll_fn(|cx| {
+        place.tell(cx.waker());
+        if worker.is_stopping() && !std::mem::replace(&mut told, true) {
+            connection.as_mut().graceful_shutdown();
+        }
+        // A broken connection is nobody's business but the client's.
+        connection.as_mut().poll(cx).map(|_| ())
+    })
+    .await;
+}
+
+/// hyper's tasks run where the host is.
+#[derive(Clone, Copy)]
+struct OnThisThread;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async {
+            future.await;
+        });
+    }
+}
+
+/// A stream that the client loses.
+#[derive(Debug, thiserror::Error)]
+#[error("the response was broken off")]
+struct BrokenOff;
+
+async fn respond(parties: Parties, request: Request<Incoming>) -> Result<Response<Outgoing>, BrokenOff> {
+    let (head, incoming) = request.into_parts();
+    let head = match read_head(head, parties.worker.settings().bounds.header_lines) {
+        Ok(head) => head,
+        Err(refusal) => return Ok(Outgoing::refused(refusal)),
+    };
+    let asker = Asker {
+        connection: parties.connection,
+        client: parties.client,
+        server: parties.server,
+        protocol: "HTTP/2",
+        method: head.method,
+        target: head.path,
+        authority: head.authority,
+        headers: head.headers.clone(),
+        began: Instant::now(),
+    };
+    let end_of_stream = incoming.is_end_stream();
+    let Some(flight) = Flight::open(&parties.worker, asker, head.headers, end_of_stream) else {
+        return Ok(Outgoing::refused(Refusal { status: 503, reason: "the server stops" }));
+    };
+    let client = Incoming2 { incoming, since: Instant::now() };
+    let mut stream = Stream { flight, client, alarm: Alarm::default(), worker: parties.worker };
+    let part = std::future::poll_fn(|cx| stream.poll_part(cx)).await;
+    match part {
+        Ok(Some(Part::Headers { headers, end_of_stream })) => {
+            let body = Outgoing { stream: (!end_of_stream).then(|| Box::new(stream)), rest: None };
+            Ok(write_head(&headers, body))
+        }
+        Ok(_) => Err(BrokenOff),
+        Err(ClientFault::Gone) => Err(BrokenOff),
+        Err(ClientFault::Refused(refusal)) => {
+            stream.flight.abort();
+            stream.flight.note_answer(refusal.status);
+            Ok(Outgoing::refused(refusal))
+        }
+    }
+}
+
+struct Head {
+    method: Bytes,
+    path: Bytes,
+    authority: Bytes,
+    headers: Headers,
+}
+
+/// The head in the order in which the runner gives it.
+fn read_head(head: http::request::Parts, lines: usize) -> Result<Head, Refusal> {
+    if head.method == http::Method::CONNECT {
+        return Err(Refusal { status: 405, reason: "CONNECT is not served" });
+    }
+    if head.headers.len() > lines {
+        return Err(Refusal { status: 431, reason: "too many header lines" });
+    }
+    let host = head.headers.get(http::header::HOST);
+    let authority = match (head.uri.authority(), host) {
+        (Some(authority), _) => Bytes::copy_from_slice(authority.as_str().as_bytes()),
+        (None, Some(host)) => Bytes::copy_from_slice(host.as_bytes()),
+        (None, None) => return Err(Refusal::bad("no `:authority`")),
+    };
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = Bytes::copy_from_slice(path.as_bytes());
+    let method = Bytes::copy_from_slice(head.method.as_str().as_bytes());
+    let scheme = Bytes::copy_from_slice(head.uri.scheme_str().unwrap_or("http").as_bytes());
+    let pseudo = [
+        (Bytes::from_static(b":authority"), authority.clone()),
+        (Bytes::from_static(b":path"), path.clone()),
+        (Bytes::from_static(b":method"), method.clone()),
+        (Bytes::from_static(b":scheme"), scheme),
+    ];
+    let rest = head.headers.iter().filter(|(name, _)| *name != http::header::HOST).map(pair);
+    let headers = pseudo.into_iter().chain(rest).collect();
+    Ok(Head { method, path, authority, headers })
+}
+
+fn pair((name, value): (&HeaderName, &HeaderValue)) -> (Bytes, Bytes) {
+    (Bytes::copy_from_slice(name.as_str().as_bytes()), Bytes::copy_from_slice(value.as_bytes()))
+}
+
+fn write_head(headers: &Headers, body: Outgoing) -> Response<Outgoing> {
+    let mut response = Response::new(body);
+    let status = status_of(headers).filter(|status| *status >= 200);
+    *response.status_mut() = status.and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
+    *response.headers_mut() = map(headers);
+    response
+}
+
+/// Headers as hyper has them, without those that HTTP/2 forbids (RFC 9113 8.2.2) and those that can't be written.
+fn map(headers: &Headers) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter() {
+        let forbidden = matches!(
+            &name[..],
+            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding" | b"upgrade"
+        );
+        if forbidden || name.starts_with(b":") {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_maybe_shared(value.clone())) {
+            map.append(name, value);
+        }
+    }
+    map
+}
+
+/// A request with its response.
+struct Stream {
+    flight: Flight,
+    client: Incoming2,
+    alarm: Alarm,
+    worker: Rc<Worker>,
+}
+
+impl Stream {
+    /// The next piece of the response; none where it has been broken off.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, ClientFault>> {
+        loop {
+            self.flight.advance(cx, &mut self.client)?;
+            if let Some(part) = self.flight.next_part() {
+                return Poll::Ready(Ok(Some(part)));
+            }
+            if self.flight.is_over() {
+                return Poll::Ready(Ok(None));
+            }
+            let body = self.flight.wants_body().then(|| self.client.since + self.worker.settings().timeouts.body);
+            let Some(at) = [body, self.flight.deadline()].into_iter().flatten().min() else { return Poll::Pending };
+            match self.alarm.poll(cx, at) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) if self.flight.deadline().is_some_and(|deadline| deadline <= at) => {
+                    self.flight.too_late();
+                }
+                Poll::Ready(()) => {
+                    let refusal = Refusal { status: 408, reason: "the body of the request did not come in time" };
+                    return Poll::Ready(Err(ClientFault::Refused(refusal)));
+                }
+            }
+        }
+    }
+}
+
+/// The client's side.
+struct Incoming2 {
+    incoming: Incoming,
+    since: Instant,
+}
+
+impl Client for Incoming2 {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, ClientFault>> {
+        loop {
+            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Ok(Part::Data { bytes: Bytes::new(), end_of_stream: true })),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(ClientFault::Gone)),
+                Poll::Ready(Some(Ok(frame))) => frame,
+            };
+            self.since = Instant::now();
+            match frame.into_data() {
+                Ok(bytes) => {
+                    let end_of_stream = self.incoming.is_end_stream();
+                    if !bytes.is_empty() || end_of_stream {
+                        return Poll::Ready(Ok(Part::Data { bytes, end_of_stream }));
+                    }
+                }
+                Err(frame) => {
+                    if let Ok(trailers) = frame.into_trailers() {
+                        return Poll::Ready(Ok(Part::Trailers(trailers.iter().map(pair).collect())));
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_gone(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        // hyper drops the stream then.
+        Poll::Pending
+    }
+}
+
+/// The body of a response.
+struct Outgoing {
+    /// None where nothing more comes of it.
+    stream: Option<Box<Stream>>,
+    /// A body that is already there.
+    rest: Option<Bytes>,
+}
+
+impl Outgoing {
+    fn refused(refusal: Refusal) -> Response<Self> {
+        let (headers, body) = answer::message(refusal);
+        let mut response = write_head(&headers, Self { stream: None, rest: Some(body) });
+        *response.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
+        response
+    }
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let this = self.get_mut();
+        if let Some(rest) = this.rest.take() {
+            return Poll::Ready(Some(Ok(Frame::data(rest))));
+        }
+        loop {
+            let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
+            let part = match stream.poll_part(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(Some(part))) => part,
+                Poll::Ready(Ok(None) | Err(_)) => {
+                    this.stream = None;
+                    return Poll::Ready(Some(Err(BrokenOff)));
+                }
+            };
+            match part {
+                Part::Data { bytes, end_of_stream } => {
+                    if end_of_stream {
+                        this.stream = None;
+                    }
+                    if !bytes.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                    }
+                }
+                Part::Trailers(trailers) => {
+                    this.stream = None;
+                    return Poll::Ready(Some(Ok(Frame::trailers(map(&trailers)))));
+                }
+                Part::Reset => {
+                    this.stream = None;
+                    return Poll::Ready(Some(Err(BrokenOff)));
+                }
+                Part::Headers { .. } | Part::Metadata(_) => {}
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_none() && self.rest.is_none()
+    }
+}
+
+/// A connection of which the beginning has been read.
+struct Rewound {
+    io: TcpStream,
+    read: Bytes,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, into);
+        }
+        let count = self.read.len().min(into.remaining());
+        into.put_slice(&self.read.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+}

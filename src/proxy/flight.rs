@@ -1,0 +1,546 @@
+//! One request under way, between its client and its upstream: what either side sends goes into the host, what the
+//! host gives out goes to the other side.
+//!
+//! A state machine that is polled by the task that serves the client, whatever protocol that speaks; it has no task
+//! and no channel of its own. Nothing is read faster than the other side takes it. Dropping it means that the client
+//! went away.
+
+use super::http1::Refusal;
+use super::lane::{Asker, Lane};
+use super::live::Live;
+use super::observer::{Access, Try};
+use super::pool::{Address, Idle};
+use super::settings::Serves;
+use super::upstream::{self, Connecting, Fault, Http1};
+use super::wire::Wire;
+use super::worker::Worker;
+use crate::abi::ExchangeId;
+use crate::gateway::model::{Node, Upstream};
+use crate::host::Host;
+use crate::message::{Headers, Part};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The client's side of a request.
+pub(super) trait Client {
+    /// The next piece of the request's body.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Part, ClientFault>>;
+
+    /// Ready when the client has gone away. Asked while nothing is read from it.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// How a client fails to send its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientFault {
+    /// It went away.
+    Gone,
+    /// What it sends can't be read.
+    Refused(Refusal),
+}
+
+/// A request under way.
+pub(super) struct Flight {
+    worker: Rc<Worker>,
+    live: Rc<Live>,
+    exchange: ExchangeId,
+    lane: Rc<Lane>,
+    /// All of the request has come from the client.
+    received: bool,
+    received_bytes: u64,
+    out: Outgoing,
+    link: Link,
+    upstream: Arc<Upstream>,
+    tried: Vec<Node>,
+    /// The last time that the upstream did anything, or was asked to.
+    since: Instant,
+    tries: Vec<Try>,
+    /// When the last of them began.
+    try_began: Instant,
+    upstream_host: Bytes,
+    upstream_status: Option<u16>,
+    responded: bool,
+    sent_status: Option<u16>,
+    sent_bytes: u64,
+    aborted: bool,
+}
+
+/// What goes to the upstream, kept as long as it may have to be sent once more.
+#[derive(Debug, Default)]
+struct Outgoing {
+    parts: Vec<Part>,
+    next: usize,
+    bytes: usize,
+    /// Nothing has been forgotten.
+    whole: bool,
+    /// The end is among the parts.
+    complete: bool,
+}
+
+/// Where the request stands with its upstream.
+enum Link {
+    /// Nothing has to be sent yet.
+    Idle,
+    Connecting(Connecting, Address),
+    Open(Box<Http1>, Address),
+    /// Nothing more will come.
+    Over,
+}
+
+impl Flight {
+    /// A request that has just come, with its head. None where nobody serves any more.
+    pub(super) fn open(worker: &Rc<Worker>, asker: Asker, headers: Headers, end_of_stream: bool) -> Option<Self> {
+        let live = worker.live()?;
+        let Serves::Chain { upstream, .. } = &live.generation.serves;
+        let upstream = upstream.clone();
+        let began = asker.began;
+        let (exchange, lane) = live.open(asker);
+        let mut flight = Self {
+            worker: worker.clone(),
+            live,
+            exchange,
+            lane,
+            received: end_of_stream,
+            received_bytes: 0,
+            out: Outgoing { whole: true, ..Outgoing::default() },
+            link: Link::Idle,
+            upstream,
+            tried: Vec::new(),
+            since: began,
+            try_began: began,
+            tries: Vec::new(),
+            upstream_host: Bytes::new(),
+            upstream_status: None,
+            responded: false,
+            sent_status: None,
+            sent_bytes: 0,
+            aborted: false,
+        };
+        flight.feed(|host, exchange| host.from_client(exchange, Part::Headers { headers, end_of_stream }));
+        Some(flight)
+    }
+
+    /// Does what can be done. Whatever came of it for the client is in [`Flight::next_part`].
+    pub(super) fn advance(&mut self, cx: &mut Context<'_>, client: &mut dyn Client) -> Result<(), ClientFault> {
+        self.lane.wake_me(cx.waker());
+        let bound = self.worker.settings().bounds.waiting_bytes;
+        loop {
+            let mut moved = self.poll_client(cx, client, bound)?;
+            moved |= self.poll_link(cx, bound);
+            if !moved || self.lane.is_closed() || self.lane.client_bytes() >= bound {
+                break;
+            }
+        }
+        if self.lane.is_closed() {
+            self.let_go();
+        }
+        Ok(())
+    }
+
+    /// The next piece for the client.
+    pub(super) fn next_part(&mut self) -> Option<Part> {
+        let part = self.lane.pop_to_client()?;
+        match &part {
+            Part::Headers { headers, .. } => {
+                self.responded = true;
+                self.sent_status = status_of(headers);
+            }
+            Part::Data { bytes, .. } => self.sent_bytes += bytes.len() as u64,
+            Part::Trailers(_) | Part::Metadata(_) | Part::Reset => {}
+        }
+        Some(part)
+    }
+
+    /// A response has begun, or is about to.
+    pub(super) fn is_answered(&self) -> bool {
+        self.lane.is_answered()
+    }
+
+    /// The host is done with the request, and everything has been handed out.
+    pub(super) fn is_over(&self) -> bool {
+        self.lane.is_closed() && self.lane.nothing_for_client()
+    }
+
+    /// The body is being waited for.
+    pub(super) fn wants_body(&self) -> bool {
+        !self.received
+            && !self.lane.is_closed()
+            && self.lane.upstream_bytes() < self.worker.settings().bounds.waiting_bytes
+    }
+
+    /// When the upstream has taken too long.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let timeout = &self.upstream.timeout;
+        let ms = match &self.link {
+            Link::Connecting(..) => timeout.connect_ms,
+            Link::Open(link, _) if link.waiting() > 0 => timeout.send_ms,
+            // A slow client is not the upstream's fault.
+            Link::Open(link, _)
+                if link.is_sent() && self.lane.client_bytes() < self.worker.settings().bounds.waiting_bytes =>
+            {
+                timeout.read_ms
+            }
+            Link::Open(..) | Link::Idle | Link::Over => return None,
+        };
+        Some(self.since + Duration::from_millis(ms.min(1 << 40)))
+    }
+
+    /// That moment has come.
+    pub(super) fn too_late(&mut self) {
+        self.fail(Fault::TimedOut);
+    }
+
+    /// The client went away, or is sent away: nothing more goes to it.
+    pub(super) fn abort(&mut self) {
+        if !self.lane.is_closed() {
+            self.aborted = true;
+            self.feed(Host::abort);
+        }
+        self.let_go();
+    }
+
+    /// What went to the client without the host.
+    pub(super) fn note_answer(&mut self, status: u16) {
+        self.sent_status = Some(status);
+    }
+
+    fn feed(&mut self, act: impl FnOnce(&mut Host, ExchangeId)) {
+        let exchange = self.exchange;
+        self.live.run(|host| act(host, exchange));
+    }
+
+    fn poll_client(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut dyn Client,
+        bound: usize,
+    ) -> Result<bool, ClientFault> {
+        if self.lane.is_closed() {
+            return Ok(false);
+        }
+        if self.received || self.lane.upstream_bytes() + self.unsent() >= bound {
+            return match client.poll_gone(cx) {
+                Poll::Ready(()) => Err(ClientFault::Gone),
+                Poll::Pending => Ok(false),
+            };
+        }
+        let Poll::Ready(part) = client.poll_part(cx)? else { return Ok(false) };
+        match &part {
+            Part::Data { bytes, end_of_stream } => {
+                self.received_bytes += bytes.len() as u64;
+                self.received = *end_of_stream;
+            }
+            Part::Headers { .. } | Part::Trailers(_) => self.received = true,
+            Part::Metadata(_) | Part::Reset => {}
+        }
+        self.feed(|host, exchange| host.from_client(exchange, part));
+        Ok(true)
+    }
+
+    /// A node is asked.
+    fn asks(&mut self, address: SocketAddr) {
+        self.lane.asks(Some(address));
+        self.tries.push(Try { address, status: None, time: Duration::ZERO });
+    }
+
+    /// What became of the last try.
+    fn note_try(&mut self, status: u16) {
+        let time = self.try_began.elapsed();
+        if let Some(last) = self.tries.last_mut()
+            && last.status.is_none()
+        {
+            (last.status, last.time) = (Some(status), time);
+        }
+    }
+
+    fn unsent(&self) -> usize {
+        match &self.link {
+            Link::Open(link, _) => link.waiting(),
+            Link::Idle | Link::Connecting(..) | Link::Over => 0,
+        }
+    }
+
+    /// The upstream's side.
+    fn poll_link(&mut self, cx: &mut Context<'_>, bound: usize) -> bool {
+        match &mut self.link {
+            Link::Over => {
+                while self.lane.pop_to_upstream().is_some() {}
+                false
+            }
+            Link::Idle => {
+                if !self.take_outgoing() {
+                    return false;
+                }
+                self.choose();
+                true
+            }
+            Link::Connecting(connecting, _) => {
+                let Poll::Ready(connected) = connecting.as_mut().poll(cx) else { return false };
+                self.since = Instant::now();
+                match connected {
+                    Ok((io, peer)) => {
+                        self.asks(peer);
+                        self.begin(Idle { wire: Wire::new(io), peer, served: 0 });
+                    }
+                    Err(_) => self.fail(Fault::Refused),
+                }
+                true
+            }
+            Link::Open(..) => {
+                let sent = self.poll_send(cx, bound);
+                self.poll_receive(cx, bound) || sent
+            }
+        }
+    }
+
+    /// Moves what the host gives out for the upstream to where it is kept; says whether there is any.
+    fn take_outgoing(&mut self) -> bool {
+        let Some(part) = self.lane.pop_to_upstream() else { return false };
+        if part == Part::Reset {
+            self.link = Link::Over;
+            return false;
+        }
+        if let Part::Headers { headers, .. } = &part {
+            self.upstream_host = headers.get(b":authority").cloned().unwrap_or_default();
+        }
+        self.out.take(part, self.worker.settings().bounds.waiting_bytes);
+        true
+    }
+
+    /// Chooses the node that is asked, or asked next.
+    fn choose(&mut self) {
+        self.since = Instant::now();
+        self.try_began = self.since;
+        let tried = &self.tried;
+        let node = self.upstream.nodes.iter().find(|node| node.weight > 0 && !tried.contains(node)).cloned();
+        let Some(node) = node else {
+            self.give_up(Fault::Refused);
+            return;
+        };
+        let address = (node.host.clone(), node.port);
+        self.tried.push(node);
+        match self.worker.pool.take(&address) {
+            Some(idle) => {
+                self.asks(idle.peer);
+                self.link = Link::Open(Box::new(self.http1(idle)), address);
+            }
+            None => self.link = Link::Connecting(upstream::connect(&address), address),
+        }
+    }
+
+    fn begin(&mut self, idle: Idle) {
+        let http1 = self.http1(idle);
+        if let Link::Connecting(_, address) = std::mem::replace(&mut self.link, Link::Over) {
+            self.link = Link::Open(Box::new(http1), address);
+        }
+    }
+
+    fn http1(&self, idle: Idle) -> Http1 {
+        Http1::new(idle, self.lane.asker.method == "HEAD", self.live.generation.profile.last_chunk_ends)
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, bound: usize) -> bool {
+        let mut moved = false;
+        loop {
+            let Link::Open(link, _) = &mut self.link else { return moved };
+            while link.waiting() < bound
+                && let Some(part) = self.out.next()
+            {
+                link.send(part);
+                self.since = Instant::now();
+                moved = true;
+            }
+            let before = link.waiting();
+            let flushed = link.poll_flush(cx);
+            if link.waiting() != before {
+                self.since = Instant::now();
+                moved = true;
+            }
+            if flushed.is_pending() || !self.take_outgoing() {
+                return moved;
+            }
+        }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, bound: usize) -> bool {
+        let mut moved = false;
+        while self.lane.client_bytes() < bound {
+            let Link::Open(link, _) = &mut self.link else { return moved };
+            if link.is_done() {
+                break;
+            }
+            let Poll::Ready(part) = link.poll_part(cx) else { break };
+            moved = true;
+            self.since = Instant::now();
+            match part {
+                Ok(part) => {
+                    if let Part::Headers { headers, .. } = &part {
+                        self.upstream_status = status_of(headers);
+                        self.note_try(self.upstream_status.unwrap_or(502));
+                        // Nothing is tried again from here on.
+                        self.out.forget();
+                    }
+                    self.feed(|host, exchange| host.from_upstream(exchange, part));
+                }
+                Err(fault) => self.fail(fault),
+            }
+        }
+        if let Link::Open(link, _) = &self.link
+            && link.is_done()
+            && (link.is_sent() || self.lane.is_closed())
+        {
+            self.let_go();
+        }
+        moved
+    }
+
+    /// The upstream is needed no more: its connection is kept for the next request, if it can serve one.
+    fn let_go(&mut self) {
+        self.lane.asks(None);
+        if let Link::Open(link, address) = std::mem::replace(&mut self.link, Link::Over)
+            && let Some(idle) = link.into_idle()
+        {
+            self.worker.pool.keep(address, idle, &self.upstream.keepalive_pool, self.since);
+        }
+    }
+
+    /// The upstream did wrong: perhaps it is asked once more.
+    fn fail(&mut self, fault: Fault) {
+        let link = std::mem::replace(&mut self.link, Link::Over);
+        self.note_try(if fault == Fault::TimedOut { 504 } else { 502 });
+        self.lane.asks(None);
+        if self.upstream_status.is_none() && self.out.whole && !self.lane.is_closed() {
+            match link {
+                // It was closed while it waited for us: a new connection is no second try.
+                Link::Open(link, address)
+                    if link.is_reused()
+                        && fault == Fault::Reset
+                        && (link.is_untouched() || is_idempotent(&self.lane.asker.method)) =>
+                {
+                    self.out.again();
+                    self.since = Instant::now();
+                    self.link = Link::Connecting(upstream::connect(&address), address);
+                    return;
+                }
+                Link::Open(..) if fault != Fault::Garbage && is_idempotent(&self.lane.asker.method) => {
+                    if self.try_next() {
+                        return;
+                    }
+                }
+                Link::Connecting(..) => {
+                    if self.try_next() {
+                        return;
+                    }
+                }
+                Link::Open(..) | Link::Idle | Link::Over => {}
+            }
+        }
+        self.give_up(fault);
+    }
+
+    /// Another node, if there is one and it may be tried.
+    fn try_next(&mut self) -> bool {
+        let nodes = self.upstream.nodes.len();
+        let retries = self.upstream.retries.map_or(nodes.saturating_sub(1), |retries| retries as usize);
+        let left = self.upstream.nodes.iter().any(|node| node.weight > 0 && !self.tried.contains(node));
+        if self.tried.len() > retries || !left {
+            return false;
+        }
+        self.out.again();
+        self.choose();
+        true
+    }
+
+    fn give_up(&mut self, fault: Fault) {
+        self.link = Link::Over;
+        let begun = self.upstream_status.is_some();
+        self.feed(|host, exchange| match fault {
+            Fault::TimedOut => host.upstream_timed_out(exchange),
+            Fault::Refused => host.upstream_refused(exchange),
+            Fault::Reset | Fault::Garbage if begun => host.from_upstream(exchange, Part::Reset),
+            Fault::Reset => host.upstream_reset(exchange),
+            Fault::Garbage => host.upstream_garbage(exchange),
+        });
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.abort();
+        self.live.end_if_idle();
+        self.worker.settings().observer.access(&Access {
+            worker: self.worker.index,
+            client: self.lane.asker.client,
+            server: self.lane.asker.server,
+            method: &self.lane.asker.method,
+            target: &self.lane.asker.target,
+            protocol: self.lane.asker.protocol,
+            authority: &self.lane.asker.authority,
+            status: self.sent_status,
+            sent: self.sent_bytes,
+            received: self.received_bytes,
+            took: self.lane.asker.began.elapsed(),
+            headers: &self.lane.asker.headers,
+            tries: &self.tries,
+            upstream_host: &self.upstream_host,
+            aborted: self.aborted,
+        });
+    }
+}
+
+impl Outgoing {
+    fn take(&mut self, part: Part, bound: usize) {
+        self.complete |= matches!(
+            part,
+            Part::Headers { end_of_stream: true, .. } | Part::Data { end_of_stream: true, .. } | Part::Trailers(_)
+        );
+        if let Part::Data { bytes, .. } = &part {
+            self.bytes = self.bytes.saturating_add(bytes.len());
+        }
+        if self.bytes > bound {
+            self.forget();
+        }
+        self.parts.push(part);
+    }
+
+    /// The next part that has not been sent.
+    fn next(&mut self) -> Option<&Part> {
+        if !self.whole && self.next > 0 {
+            self.parts.drain(..self.next);
+            self.next = 0;
+        }
+        let part = self.parts.get(self.next)?;
+        self.next += 1;
+        Some(part)
+    }
+
+    /// It won't be sent again.
+    fn forget(&mut self) {
+        self.whole = false;
+    }
+
+    /// Everything once more.
+    fn again(&mut self) {
+        self.next = 0;
+    }
+}
+
+/// RFC 9110 9.2.2.
+fn is_idempotent(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE")
+}
+
+/// The number in `:status`.
+pub(super) fn status_of(headers: &Headers) -> Option<u16> {
+    match headers.get(b":status").map(|status| &status[..])? {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+            Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,175 @@
+//! Lines of a message's head: where it ends, and what a header line may look like.
+//!
+//! A line ends with CRLF, or with LF alone as nginx takes it. Whatever else two parsers could take for different
+//! things is refused: folded lines, blanks before the colon, a CR by itself, control characters.
+
+use super::{HeadBounds, Refusal};
+use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+/// How far a head that has not come completely has been looked through.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Scan {
+    /// Bytes that need not be looked at again.
+    seen: usize,
+    /// Where the line begins that they end in.
+    line: usize,
+}
+
+/// The length of the head at the beginning of a buffer, its empty line included; `None` where more has to come.
+pub fn length(buffer: &[u8], scan: &mut Scan, bounds: &HeadBounds) -> Result<Option<usize>, Refusal> {
+    while let Some(at) = find(buffer, b'\n', scan.seen) {
+        let line = &buffer[scan.line..at];
+        let first = scan.line == 0;
+        if first && at > bounds.target + 64 {
+            return Err(too_long(line, bounds));
+        }
+        scan.seen = at + 1;
+        scan.line = at + 1;
+        if at + 1 > bounds.bytes {
+            return Err(TOO_LARGE);
+        }
+        if !first && matches!(line, b"" | b"\r") {
+            return Ok(Some(at + 1));
+        }
+    }
+    scan.seen = buffer.len();
+    if scan.line == 0 && buffer.len() > bounds.target + 64 {
+        return Err(too_long(buffer, bounds));
+    }
+    if buffer.len() > bounds.bytes { Err(TOO_LARGE) } else { Ok(None) }
+}
+
+pub(super) const TOO_LARGE: Refusal = Refusal { status: 431, reason: "the head of the request is too large" };
+pub(super) const TARGET_TOO_LONG: Refusal = Refusal { status: 414, reason: "the target of the request is too long" };
+
+/// A first line that is longer than a target may be: of a request, or of nothing at all.
+fn too_long(line: &[u8], bounds: &HeadBounds) -> Refusal {
+    let method = line.iter().take(32).take_while(|b| is_token(**b)).count();
+    let request = method > 0 && line.get(method) == Some(&b' ');
+    let target = line.iter().skip(method + 1).take_while(|b| **b != b' ').count();
+    match request && target > bounds.target {
+        true => TARGET_TOO_LONG,
+        false => Refusal::bad("the first line is not a request"),
+    }
+}
+
+/// The position of a byte, from a place on.
+pub fn find(buffer: &[u8], byte: u8, from: usize) -> Option<usize> {
+    buffer.get(from..)?.iter().position(|b| *b == byte).map(|at| at + from)
+}
+
+/// A character of a token (RFC 9110 5.6.2).
+pub fn is_token(b: u8) -> bool {
+    TOKEN[b as usize]
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 256 {
+        let b = at as u8;
+        table[at] = b.is_ascii_alphanumeric()
+            || matches!(
+                b,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            );
+        at += 1;
+    }
+    table
+};
+
+/// A character of a header's value: no control character but the tab.
+pub fn is_value(b: u8) -> bool {
+    b == b'\t' || (b >= b' ' && b != 0x7f)
+}
+
+/// A head, cut off its buffer, that is read line by line.
+pub struct Lines {
+    head: Bytes,
+    at: usize,
+    /// Lines of headers that may still come.
+    left: usize,
+}
+
+impl Lines {
+    /// The head of this length. Names of headers are lowered in place, so that nothing is copied.
+    pub fn cut(buffer: &mut BytesMut, length: usize, bounds: &HeadBounds) -> Self {
+        let mut head = buffer.split_to(length);
+        lower_names(&mut head);
+        Self { head: head.freeze(), at: 0, left: bounds.lines }
+    }
+
+    /// The first line, without its end.
+    pub fn first(&mut self) -> Range<usize> {
+        self.next_line().unwrap_or(0..0)
+    }
+
+    /// The head itself, to take pieces of it by their place.
+    pub fn head(&self) -> &Bytes {
+        &self.head
+    }
+
+    /// The next header: name in lower case, and value.
+    pub fn header(&mut self) -> Result<Option<(Bytes, Bytes)>, Refusal> {
+        let Some(line) = self.next_line().filter(|line| !line.is_empty()) else { return Ok(None) };
+        self.left = self.left.checked_sub(1).ok_or(Refusal { status: 431, reason: "too many header lines" })?;
+        let (start, text) = (line.start, &self.head[line]);
+        let (name, value) = split(text)?;
+        let at = |range: Range<usize>| self.head.slice(start + range.start..start + range.end);
+        Ok(Some((at(name), at(value))))
+    }
+
+    fn next_line(&mut self) -> Option<Range<usize>> {
+        let end = find(&self.head, b'\n', self.at)?;
+        let start = std::mem::replace(&mut self.at, end + 1);
+        let text = &self.head[start..end];
+        Some(start..end - usize::from(text.ends_with(b"\r")))
+    }
+}
+
+/// Everything before the first colon of each line but the first.
+fn lower_names(head: &mut [u8]) {
+    let mut at = find(head, b'\n', 0).map_or(head.len(), |at| at + 1);
+    while at < head.len() {
+        let end = find(head, b'\n', at).unwrap_or(head.len());
+        let name = head[at..end].iter().position(|b| *b == b':').unwrap_or(0);
+        head[at..at + name].make_ascii_lowercase();
+        at = end + 1;
+    }
+}
+
+/// The places of name and value in a header line.
+pub(super) fn split(line: &[u8]) -> Result<(Range<usize>, Range<usize>), Refusal> {
+    let name = line.iter().take_while(|b| is_token(**b)).count();
+    match (name, line.get(name)) {
+        (0, Some(b' ' | b'\t')) => return Err(Refusal::bad("a header line is folded")),
+        (_, Some(b' ' | b'\t')) => return Err(Refusal::bad("a blank before the colon of a header")),
+        (1.., Some(b':')) => {}
+        _ => return Err(Refusal::bad("a header line is not `name: value`")),
+    }
+    let rest = &line[name + 1..];
+    if !rest.iter().all(|b| is_value(*b)) {
+        return Err(Refusal::bad("a control character in a header's value"));
+    }
+    let is_blank = |b: &&u8| matches!(**b, b' ' | b'\t');
+    let front = rest.iter().take_while(is_blank).count();
+    let back = rest[front..].iter().rev().take_while(is_blank).count();
+    Ok((0..name, name + 1 + front..line.len() - back))
+}
+
+/// The elements of a list, without blanks around them and without empty ones.
+pub fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// A length: digits, and nothing else.
+pub fn content_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |sum, b| match b {
+        b'0'..=b'9' => sum.checked_mul(10)?.checked_add(u64::from(b - b'0')),
+        _ => None,
+    })
+}

@@ -1,0 +1,238 @@
+//! The head of a request: what it asks for, and whether two parties could read it in two ways.
+
+use super::head::{self, Lines, Scan};
+use super::{Framing, HeadBounds, Refusal};
+use crate::message::Headers;
+use bytes::{Bytes, BytesMut};
+
+/// The version of the protocol that a message was written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+}
+
+impl Version {
+    /// As it stands in the request line.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
+/// A request, as its head says it.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// As it came.
+    pub method: Bytes,
+    /// As it came.
+    pub target: Bytes,
+    /// Of the target where it has one, else of `Host`.
+    pub authority: Bytes,
+    /// The version.
+    pub version: Version,
+    /// In order, in lower case, without `host` and `transfer-encoding`.
+    pub headers: Headers,
+    /// How the body ends.
+    pub framing: Framing,
+    /// The connection may serve another request.
+    pub keep_alive: bool,
+    /// The client waits for `100 Continue` before it sends the body.
+    pub expects_continue: bool,
+    /// The protocol that the client wants to speak from here on.
+    pub upgrade: Option<Bytes>,
+}
+
+/// Takes a request's head off the buffer; `None` where more has to come.
+pub fn parse(buffer: &mut BytesMut, scan: &mut Scan, bounds: &HeadBounds) -> Result<Option<RequestHead>, Refusal> {
+    skip_empty_lines(buffer, scan);
+    let Some(length) = head::length(buffer, scan, bounds)? else { return Ok(None) };
+    *scan = Scan::default();
+    // Four pseudo headers come in front, and `host` goes away.
+    let mut lines = Lines::cut(buffer, length, bounds);
+    let first = lines.first();
+    let line = lines.head().slice(first);
+    let (method, target, version) = request_line(&line, bounds)?;
+    let mut seen = Seen::default();
+    let mut headers = Vec::with_capacity(16);
+    headers.extend(std::iter::repeat_n((Bytes::new(), Bytes::new()), 4));
+    while let Some((name, value)) = lines.header()? {
+        if seen.takes(&name, &value)? {
+            headers.push((name, value));
+        }
+    }
+    let framing = seen.framing(version)?;
+    let (authority, path) = split_target(&method, target.clone(), seen.host, version)?;
+    // The order in which the runner gives them.
+    headers[0] = (Bytes::from_static(b":authority"), authority.clone());
+    headers[1] = (Bytes::from_static(b":path"), path);
+    headers[2] = (Bytes::from_static(b":method"), method.clone());
+    headers[3] = (Bytes::from_static(b":scheme"), Bytes::from_static(b"http"));
+    let keep_alive = match version {
+        Version::Http11 => !seen.close,
+        Version::Http10 => seen.keep_alive && !seen.close,
+    };
+    Ok(Some(RequestHead {
+        method,
+        target,
+        authority,
+        version,
+        headers: headers.into_iter().collect(),
+        framing,
+        keep_alive,
+        expects_continue: seen.expects_continue && version == Version::Http11,
+        upgrade: seen.upgrade.filter(|_| seen.connection_upgrade && version == Version::Http11),
+    }))
+}
+
+/// RFC 9112 2.2: empty lines before a request are skipped.
+fn skip_empty_lines(buffer: &mut BytesMut, scan: &mut Scan) {
+    while matches!(buffer.first(), Some(b'\n')) || buffer.starts_with(b"\r\n") {
+        let length = if buffer.first() == Some(&b'\n') { 1 } else { 2 };
+        let _ = buffer.split_to(length);
+        *scan = Scan::default();
+    }
+}
+
+fn request_line(line: &Bytes, bounds: &HeadBounds) -> Result<(Bytes, Bytes, Version), Refusal> {
+    const WRONG: Refusal = Refusal::bad("the first line is not `METHOD target HTTP/1.1`");
+    let method = line.iter().take_while(|b| head::is_token(**b)).count();
+    if method == 0 || line.get(method) != Some(&b' ') {
+        return Err(WRONG);
+    }
+    let target_end = head::find(line, b' ', method + 1).ok_or(WRONG)?;
+    let target = line.slice(method + 1..target_end);
+    if target.len() > bounds.target {
+        return Err(head::TARGET_TOO_LONG);
+    }
+    if target.is_empty() || !target.iter().all(|b| *b > b' ' && *b != 0x7f) {
+        return Err(WRONG);
+    }
+    let version = match &line[target_end + 1..] {
+        b"HTTP/1.1" => Version::Http11,
+        b"HTTP/1.0" => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+            return Err(Refusal { status: 505, reason: "the version is not HTTP/1.1" });
+        }
+        _ => return Err(WRONG),
+    };
+    Ok((line.slice(..method), target, version))
+}
+
+/// Authority and path of a target.
+fn split_target(
+    method: &Bytes,
+    target: Bytes,
+    host: Option<Bytes>,
+    version: Version,
+) -> Result<(Bytes, Bytes), Refusal> {
+    if host.is_none() && version == Version::Http11 {
+        return Err(Refusal::bad("no `Host`"));
+    }
+    if method == "CONNECT" {
+        return Err(Refusal { status: 405, reason: "CONNECT is not served" });
+    }
+    if target.starts_with(b"/") || (target == "*" && method == "OPTIONS") {
+        return Ok((host.unwrap_or_default(), target));
+    }
+    let scheme = [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find(|scheme| target.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    let Some(scheme) = scheme else { return Err(Refusal::bad("the target is neither a path nor a URL")) };
+    let rest = target.slice(scheme.len()..);
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let authority = rest.slice(..end);
+    if !is_authority(&authority) {
+        return Err(Refusal::bad("the target's host is not a host"));
+    }
+    let path = match rest.get(end) {
+        Some(b'/') => rest.slice(end..),
+        Some(b'?') => [b"/", &rest[end..]].concat().into(),
+        _ => Bytes::from_static(b"/"),
+    };
+    // RFC 9112 3.2.2: the target's own counts, whatever `Host` says.
+    Ok((authority, path))
+}
+
+/// A host and perhaps a port, and nothing that could be taken for more than that.
+fn is_authority(value: &[u8]) -> bool {
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(b);
+    !value.is_empty() && value.iter().all(is_part)
+}
+
+/// What of the headers decides how the message is read.
+#[derive(Debug, Default)]
+struct Seen {
+    host: Option<Bytes>,
+    length: Option<u64>,
+    transfer_encoding: bool,
+    close: bool,
+    keep_alive: bool,
+    connection_upgrade: bool,
+    upgrade: Option<Bytes>,
+    expects_continue: bool,
+}
+
+impl Seen {
+    /// Looks at a header; says whether plugins see it.
+    fn takes(&mut self, name: &[u8], value: &Bytes) -> Result<bool, Refusal> {
+        match name {
+            b"host" => {
+                if self.host.replace(value.clone()).is_some() {
+                    return Err(Refusal::bad("more than one `Host`"));
+                }
+                if !is_authority(value) {
+                    return Err(Refusal::bad("`Host` is not a host"));
+                }
+                return Ok(false);
+            }
+            b"content-length" => {
+                let length = head::content_length(value).ok_or(Refusal::bad("`Content-Length` is not a number"))?;
+                if self.length.replace(length).is_some() {
+                    return Err(Refusal::bad("more than one `Content-Length`"));
+                }
+            }
+            b"transfer-encoding" => {
+                if std::mem::replace(&mut self.transfer_encoding, true) {
+                    return Err(Refusal::bad("more than one `Transfer-Encoding`"));
+                }
+                if !value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(Refusal::bad("a `Transfer-Encoding` other than chunked"));
+                }
+                return Ok(false);
+            }
+            b"connection" => {
+                for option in head::list(value) {
+                    self.close |= option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+                }
+            }
+            b"upgrade" => self.upgrade = Some(value.clone()),
+            b"expect" => {
+                if !value.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(Refusal { status: 417, reason: "an `Expect` other than 100-continue" });
+                }
+                self.expects_continue = true;
+            }
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn framing(&self, version: Version) -> Result<Framing, Refusal> {
+        match (self.transfer_encoding, self.length) {
+            (true, Some(_)) => Err(Refusal::bad("both `Content-Length` and `Transfer-Encoding`")),
+            (true, None) if version == Version::Http10 => {
+                Err(Refusal::bad("`Transfer-Encoding` in a request of HTTP/1.0"))
+            }
+            (true, None) => Ok(Framing::Chunked),
+            (false, Some(0)) | (false, None) => Ok(Framing::None),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+        }
+    }
+}

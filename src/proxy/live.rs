@@ -1,0 +1,265 @@
+//! One generation on one worker: its host, the exchanges in it, and its timer.
+//!
+//! Everything that makes the host run goes through [`Live::run`], which carries out what the host leaves: pieces of
+//! messages into the lanes of their exchanges, calls to who makes them, log lines to the observer.
+
+use super::lane::{Asker, Lane};
+use super::observer::{Broken, LogLine};
+use super::outward::{self, Errand};
+use super::server::ServeError;
+use super::settings::{Generation, Serves};
+use super::worker::Worker;
+use crate::abi::{ExchangeId, LogLevel, PluginIndex};
+use crate::host::env::{Clock, Entropy};
+use crate::host::exchange::ConnectionInfo;
+use crate::host::store::HostId;
+use crate::host::world::World;
+use crate::host::{Host, Output, PluginConfig};
+use crate::trace::{Recording, Trap};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A generation that serves, or that still has requests under way.
+pub(super) struct Live {
+    pub(super) worker: Weak<Worker>,
+    pub(super) generation: Generation,
+    /// Its number among all that share stores.
+    pub(super) number: HostId,
+    host: RefCell<Host>,
+    lanes: RefCell<BTreeMap<ExchangeId, Rc<Lane>>>,
+    began: Instant,
+    tick: Cell<Option<u64>>,
+    tick_moved: Rc<Notify>,
+    /// New requests go elsewhere.
+    retired: Cell<bool>,
+    /// Its contexts have been finished.
+    over: Cell<bool>,
+}
+
+impl Live {
+    /// Builds the host and starts its plugins.
+    pub(super) fn start(worker: &Rc<Worker>, generation: Generation) -> Result<Rc<Self>, ServeError> {
+        let (settings, profile) = (worker.settings(), generation.profile);
+        let recording = if settings.observer.traces() { Recording::On } else { Recording::Off };
+        let (began, clock) = (Instant::now(), Clock::system());
+        let mut world = World::new(profile, clock, Entropy::System, recording).with_stores(&settings.stores);
+        world.log_level = settings.observer.log_level();
+        world.buffer_limit = profile.buffer_limit.min(settings.bounds.held_bytes);
+        world.stream_after = Some(settings.bounds.waiting_bytes);
+        let number = world.stores.host();
+        let live = Rc::new(Self {
+            worker: Rc::downgrade(worker),
+            number,
+            host: RefCell::new(Host::new(world, generation.limits, generation.policy)),
+            lanes: RefCell::default(),
+            began,
+            tick: Cell::new(None),
+            tick_moved: Rc::new(Notify::new()),
+            retired: Cell::new(false),
+            over: Cell::new(false),
+            generation,
+        });
+        live.spawn_ticks();
+        match &live.generation.serves {
+            Serves::Chain { plugins, .. } => {
+                for plugin in plugins {
+                    let started = live.run(|host| host.add_plugin(plugin.clone()));
+                    if let Err(error) = started {
+                        live.retire();
+                        return Err(ServeError::Plugin { plugin: plugin.name.clone(), error });
+                    }
+                }
+            }
+        }
+        Ok(live)
+    }
+
+    /// Makes the host run, and carries out what it leaves.
+    pub(super) fn run<R>(self: &Rc<Self>, act: impl FnOnce(&mut Host) -> R) -> R {
+        let mut errands = Vec::new();
+        let result = {
+            let mut host = self.host.borrow_mut();
+            let result = act(&mut host);
+            while let Some(output) = host.next_output() {
+                self.carry_out(&host, output, &mut errands);
+            }
+            if host.world().recorder.is_on() {
+                self.hand_over_trace(&mut host);
+            }
+            let tick = host.next_tick();
+            if tick != self.tick.replace(tick) {
+                self.tick_moved.notify_one();
+            }
+            result
+        };
+        for errand in errands {
+            outward::run(self, errand);
+        }
+        result
+    }
+
+    fn carry_out(&self, host: &Host, output: Output, errands: &mut Vec<Errand>) {
+        match output {
+            Output::ToClient(exchange, part) => self.with_lane(exchange, |lane| lane.push_to_client(part)),
+            Output::ToUpstream(exchange, part) => self.with_lane(exchange, |lane| lane.push_to_upstream(part)),
+            Output::Closed(exchange) => {
+                if let Some(lane) = self.lanes.borrow_mut().remove(&exchange) {
+                    lane.close();
+                    lane.wake();
+                }
+            }
+            // TCP is not served.
+            Output::Connect(_) => {}
+            Output::Log(line) => self.log(host, line.exchange, line.plugin, line.level, &line.message),
+            Output::Trap(trap) => self.trap(host, &trap),
+            Output::Crash(id, message) => {
+                let line = format!("the host that is imitated would have died here ({id}): {message}");
+                self.log(host, None, None, LogLevel::Critical, line.as_bytes());
+            }
+            Output::HttpCall { call, request, .. } => errands.push(Errand::Http { call, request }),
+            Output::GrpcCall { call, request, head, .. } => errands.push(Errand::Grpc { call, request, head }),
+            Output::GrpcSend { call, message, end_of_stream } => {
+                errands.push(Errand::GrpcSend { call, message, end_of_stream });
+            }
+            Output::GrpcCancel(call) => errands.push(Errand::GrpcCancel(call)),
+            Output::QueueReady { owner, queue } => errands.push(Errand::QueueReady { owner, queue }),
+        }
+    }
+
+    fn log(
+        &self,
+        host: &Host,
+        exchange: Option<ExchangeId>,
+        plugin: Option<PluginIndex>,
+        level: LogLevel,
+        message: &[u8],
+    ) {
+        let Some(worker) = self.worker.upgrade() else { return };
+        let plugin = plugin.and_then(|plugin| host.name_of(plugin));
+        let line = LogLine { level, message, plugin, worker: worker.index, about: None };
+        let observer = &worker.settings().observer;
+        let lanes = self.lanes.borrow();
+        match exchange.and_then(|exchange| Some((exchange, lanes.get(&exchange)?))) {
+            Some((exchange, lane)) => {
+                lane.tell(exchange, |about| observer.log(&LogLine { about: Some(about), ..line }));
+            }
+            None => observer.log(&line),
+        }
+    }
+
+    fn trap(&self, host: &Host, trap: &Arc<Trap>) {
+        let Some(worker) = self.worker.upgrade() else { return };
+        let observer = &worker.settings().observer;
+        let name = host.name_of(trap.plugin).unwrap_or_default();
+        let Some(config) = self.config_of(name) else { return };
+        let plugin: Arc<str> = name.into();
+        let broken = Broken { plugin: &plugin, wasm: &config.code.wasm, trap, worker: worker.index, about: None };
+        let lanes = self.lanes.borrow();
+        match trap.exchange.and_then(|exchange| Some((exchange, lanes.get(&exchange)?))) {
+            Some((exchange, lane)) => {
+                lane.tell(exchange, |about| observer.trap(&Broken { about: Some(about), ..broken }));
+            }
+            None => observer.trap(&broken),
+        }
+    }
+
+    fn config_of(&self, name: &str) -> Option<&PluginConfig> {
+        match &self.generation.serves {
+            Serves::Chain { plugins, .. } => plugins.iter().find(|plugin| plugin.name == name),
+        }
+    }
+
+    fn hand_over_trace(&self, host: &mut Host) {
+        let Some(worker) = self.worker.upgrade() else { return };
+        let events = host.world_mut().recorder.take();
+        if events.is_empty() {
+            return;
+        }
+        let names = (0..).map_while(|at| host.name_of(PluginIndex(at)).map(Arc::from)).collect::<Vec<Arc<str>>>();
+        worker.settings().observer.traced(self.number, &events, &names);
+    }
+
+    fn with_lane(&self, exchange: ExchangeId, act: impl FnOnce(&Lane)) {
+        if let Some(lane) = self.lanes.borrow().get(&exchange) {
+            act(lane);
+            lane.wake();
+        }
+    }
+
+    /// Opens an exchange.
+    pub(super) fn open(self: &Rc<Self>, asker: Asker) -> (ExchangeId, Rc<Lane>) {
+        let info = ConnectionInfo { protocol: asker.protocol, client: Some(asker.client), server: Some(asker.server) };
+        let lane = Rc::new(Lane::new(asker));
+        let exchange = self.run(|host| {
+            let exchange = host.open(info);
+            self.lanes.borrow_mut().insert(exchange, lane.clone());
+            exchange
+        });
+        (exchange, lane)
+    }
+
+    /// Exchanges under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.lanes.borrow().len()
+    }
+
+    /// Takes no new requests: when the last one under way has ended, the contexts are finished.
+    pub(super) fn retire(self: &Rc<Self>) {
+        self.retired.set(true);
+        self.end_if_idle();
+    }
+
+    /// To be called when an exchange has ended and nobody runs the host.
+    pub(super) fn end_if_idle(self: &Rc<Self>) {
+        if self.retired.get() && self.lanes.borrow().is_empty() && !self.over.replace(true) {
+            self.run(Host::shutdown);
+            self.tick_moved.notify_one();
+        }
+    }
+
+    /// Finishes every context, whatever is under way.
+    pub(super) fn shutdown(self: &Rc<Self>) {
+        if !self.over.replace(true) {
+            self.run(Host::shutdown);
+            self.tick_moved.notify_one();
+        }
+    }
+
+    /// One timer for all ticks; set anew when the first of them is another one.
+    fn spawn_ticks(self: &Rc<Self>) {
+        let (live, moved, began) = (Rc::downgrade(self), self.tick_moved.clone(), self.began);
+        tokio::task::spawn_local(async move {
+            loop {
+                let due = match live.upgrade() {
+                    Some(live) if !live.over.get() => live.tick.get(),
+                    _ => return,
+                };
+                match due {
+                    None => moved.notified().await,
+                    Some(at) => {
+                        let at = began + Duration::from_nanos(at);
+                        tokio::select! {
+                            () = tokio::time::sleep_until(at) => {
+                                if let Some(live) = live.upgrade() {
+                                    live.run(Host::fire_tick);
+                                }
+                            }
+                            () = moved.notified() => {}
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.tick_moved.notify_one();
+    }
+}

@@ -1,0 +1,46 @@
+//! What a host asks of the world beside its requests: calls of plugins, and word to other workers.
+
+use super::live::Live;
+use super::worker::Order;
+use crate::abi::{CallId, QueueId};
+use crate::host::store::queues::Owner;
+use crate::host::{CallResult, GrpcFailure, GrpcInput};
+use crate::message::Headers;
+use crate::trace::{GrpcCall, HttpCall};
+use bytes::Bytes;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Something to be done when the host has run.
+#[derive(Debug)]
+#[allow(dead_code, reason = "nobody makes calls yet")]
+pub(super) enum Errand {
+    Http { call: CallId, request: Arc<HttpCall> },
+    Grpc { call: CallId, request: Arc<GrpcCall>, head: Headers },
+    GrpcSend { call: CallId, message: Option<Bytes>, end_of_stream: bool },
+    GrpcCancel(CallId),
+    QueueReady { owner: Owner, queue: QueueId },
+}
+
+/// Does it. The host hears of what comes of it later, never while this runs.
+pub(super) fn run(live: &Rc<Live>, errand: Errand) {
+    match errand {
+        Errand::Http { call, .. } => later(live, move |live| {
+            live.run(|host| host.answer(call, CallResult::Refused));
+        }),
+        Errand::Grpc { call, .. } => later(live, move |live| {
+            live.run(|host| host.grpc(call, GrpcInput::Failed(GrpcFailure::Refused)));
+        }),
+        Errand::GrpcSend { .. } | Errand::GrpcCancel(_) => {}
+        Errand::QueueReady { owner, queue } => {
+            if let Some(worker) = live.worker.upgrade() {
+                worker.common.send(owner.host, Order::QueueReady { owner, queue });
+            }
+        }
+    }
+}
+
+fn later(live: &Rc<Live>, act: impl FnOnce(&Rc<Live>) + 'static) {
+    let live = live.clone();
+    tokio::task::spawn_local(async move { act(&live) });
+}

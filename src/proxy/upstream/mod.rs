@@ -1,0 +1,52 @@
+//! The other end: connecting to an upstream, and what can go wrong there.
+
+mod http1;
+
+pub(super) use http1::Http1;
+
+use super::pool::Address;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use tokio::net::TcpStream;
+
+/// What an upstream did wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It did not accept the connection, or there is none of that name.
+    Refused,
+    /// It broke the connection off.
+    Reset,
+    /// What it sent is not a response.
+    Garbage,
+    /// It took too long.
+    TimedOut,
+}
+
+/// A connection that is being made.
+pub(super) type Connecting = Pin<Box<dyn Future<Output = io::Result<(TcpStream, SocketAddr)>>>>;
+
+/// Connects. The time that it takes is bounded by who waits for it, the name's look-up included.
+pub(super) fn connect(address: &Address) -> Connecting {
+    let (host, port) = address.clone();
+    Box::pin(async move {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return open((ip, port).into()).await;
+        }
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for address in tokio::net::lookup_host((&*host, port)).await? {
+            match open(address).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    })
+}
+
+async fn open(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, address))
+}

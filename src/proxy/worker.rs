@@ -1,0 +1,281 @@
+//! One worker: a thread with a runtime, listening sockets, a pool of upstream connections, and a host.
+
+use super::downstream::Connection;
+use super::live::Live;
+use super::pool::Pool;
+use super::server::{Common, ServeError};
+use super::settings::{Generation, Settings};
+use crate::abi::QueueId;
+use crate::host::store::HostId;
+use crate::host::store::queues::Owner;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::task::Waker;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::LocalSet;
+
+/// What a worker is told to do.
+pub(super) enum Order {
+    /// Build a host, and say whether it started. It does not serve yet.
+    Prepare(Box<Generation>, SyncSender<Result<(), ServeError>>),
+    /// The host that was built serves from here on.
+    Commit,
+    /// It does not.
+    Discard,
+    /// A queue of a host here has a message.
+    QueueReady { owner: Owner, queue: QueueId },
+    /// Accept nothing more, let what is under way end, finish the contexts, and go.
+    Stop(Duration),
+}
+
+/// A worker, as everything on its thread knows it.
+pub(super) struct Worker {
+    pub(super) index: usize,
+    pub(super) common: Arc<Common>,
+    pub(super) pool: Rc<Pool>,
+    live: RefCell<Option<Rc<Live>>>,
+    retired: RefCell<Vec<Rc<Live>>>,
+    stopping: Cell<bool>,
+    connections: RefCell<BTreeMap<u64, Option<Waker>>>,
+    /// A connection has ended, or the worker stops.
+    changed: Notify,
+}
+
+impl Worker {
+    /// What stays for the life of the server.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.common.settings
+    }
+
+    /// The generation that new requests go to.
+    pub(super) fn live(&self) -> Option<Rc<Live>> {
+        self.live.borrow().clone()
+    }
+
+    /// Nothing new is begun.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    fn replace(self: &Rc<Self>, live: Rc<Live>) {
+        self.common.sits(live.number, self.index);
+        let old = self.live.borrow_mut().replace(live);
+        self.forget_ended();
+        if let Some(old) = old {
+            self.retired.borrow_mut().push(old.clone());
+            old.retire();
+            self.forget_ended();
+        }
+    }
+
+    /// Forgets generations of which nothing is under way.
+    fn forget_ended(&self) {
+        self.retired.borrow_mut().retain(|live| {
+            let goes_on = live.in_flight() > 0;
+            if !goes_on {
+                self.common.leaves(live.number);
+            }
+            goes_on
+        });
+    }
+
+    /// The host of this number, if it still is here.
+    fn host(&self, number: HostId) -> Option<Rc<Live>> {
+        let is_it = |live: &Rc<Live>| live.number == number;
+        self.live().filter(is_it).or_else(|| self.retired.borrow().iter().find(|live| is_it(live)).cloned())
+    }
+
+    fn shutdown(&self) {
+        let live = self.live.borrow_mut().take();
+        let retired = std::mem::take(&mut *self.retired.borrow_mut());
+        for live in retired.into_iter().chain(live) {
+            live.shutdown();
+        }
+        self.pool.clear();
+    }
+}
+
+/// The place of a connection among those of its worker.
+pub(super) struct Place {
+    worker: Rc<Worker>,
+    /// The number of the connection, over all workers.
+    pub(super) number: u64,
+}
+
+impl Place {
+    /// A place for a new connection.
+    pub(super) fn new(worker: &Rc<Worker>) -> Self {
+        let number = worker.common.next_connection();
+        worker.connections.borrow_mut().insert(number, None);
+        worker.settings().observer.connected(worker.index);
+        Self { worker: worker.clone(), number }
+    }
+
+    /// Who is to be told that the worker stops.
+    pub(super) fn tell(&self, waker: &Waker) {
+        self.worker.connections.borrow_mut().insert(self.number, Some(waker.clone()));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.connections.borrow_mut().remove(&self.number);
+        self.worker.settings().observer.disconnected(self.worker.index);
+        self.worker.changed.notify_waiters();
+    }
+}
+
+/// Runs a worker until it is told to stop.
+pub(super) fn run(
+    index: usize,
+    common: Arc<Common>,
+    generation: Generation,
+    listeners: Vec<TcpListener>,
+    mut orders: UnboundedReceiver<Order>,
+    started: &SyncSender<Result<(), ServeError>>,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = started.send(Err(ServeError::Worker(error)));
+            return;
+        }
+    };
+    let local = LocalSet::new();
+    local.block_on(&runtime, async {
+        let worker = Rc::new(Worker {
+            index,
+            common,
+            pool: Rc::default(),
+            live: RefCell::default(),
+            retired: RefCell::default(),
+            stopping: Cell::new(false),
+            connections: RefCell::default(),
+            changed: Notify::new(),
+        });
+        match begin(&worker, generation, listeners) {
+            Ok(()) => {
+                let _ = started.send(Ok(()));
+            }
+            Err(error) => {
+                worker.shutdown();
+                let _ = started.send(Err(error));
+                return;
+            }
+        }
+        obey(&worker, &mut orders).await;
+        worker.shutdown();
+    });
+}
+
+fn begin(worker: &Rc<Worker>, generation: Generation, listeners: Vec<TcpListener>) -> Result<(), ServeError> {
+    worker.replace(Live::start(worker, generation)?);
+    for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Worker)?;
+        tokio::task::spawn_local(accept(worker.clone(), listener));
+    }
+    Ok(())
+}
+
+async fn obey(worker: &Rc<Worker>, orders: &mut UnboundedReceiver<Order>) {
+    let mut prepared = None;
+    let grace = loop {
+        match orders.recv().await {
+            Some(Order::Prepare(generation, answer)) => {
+                let started = Live::start(worker, *generation);
+                let _ = answer.send(match started {
+                    Ok(live) => {
+                        prepared = Some(live);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                });
+            }
+            Some(Order::Commit) => {
+                if let Some(live) = prepared.take() {
+                    worker.replace(live);
+                }
+            }
+            Some(Order::Discard) => {
+                if let Some(live) = prepared.take() {
+                    live.retire();
+                }
+            }
+            Some(Order::QueueReady { owner, queue }) => {
+                if let Some(live) = worker.host(owner.host) {
+                    live.run(|host| host.queue_ready(owner.vm, owner.root, queue));
+                }
+            }
+            Some(Order::Stop(grace)) => break grace,
+            // Nobody can give orders any more.
+            None => break Duration::ZERO,
+        }
+    };
+    stop(worker, grace).await;
+}
+
+/// Lets what is under way end, for so long.
+async fn stop(worker: &Rc<Worker>, grace: Duration) {
+    worker.stopping.set(true);
+    worker.changed.notify_waiters();
+    for waker in worker.connections.borrow().values().flatten() {
+        waker.wake_by_ref();
+    }
+    let all_gone = async {
+        loop {
+            let changed = worker.changed.notified();
+            if worker.connections() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    };
+    let _ = tokio::time::timeout(grace, all_gone).await;
+}
+
+async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
+    let server = listener.local_addr();
+    let Ok(server) = server else { return };
+    loop {
+        // Taken before the state is looked at, so that no change is missed.
+        let changed = worker.changed.notified();
+        if worker.is_stopping() {
+            return;
+        }
+        if worker.connections() >= worker.settings().bounds.connections {
+            changed.await;
+            continue;
+        }
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = changed => continue,
+        };
+        match accepted {
+            Ok((io, client)) => {
+                let _ = io.set_nodelay(true);
+                let server = io.local_addr().unwrap_or(server);
+                let connection = Connection::new(&worker, io, client, server);
+                tokio::task::spawn_local(connection.serve_all());
+            }
+            // Out of descriptors, most likely: a connection that ends gives one back.
+            Err(error) if is_about_us(&error) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) => {}
+        }
+    }
+}
+
+/// An error of accept that is not about the one connection.
+fn is_about_us(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

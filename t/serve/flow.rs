@@ -1,0 +1,201 @@
+//! How messages flow: connections that stay, bodies in both directions, and who goes away when.
+
+use super::ends::{Heard, Origin, Peer, eventually, header, plain, plugin, settings, start, upstream};
+use libtest_mimic::{Failed, Trial};
+use pwtest::host::profile::{APISIX, ENVOY};
+use std::sync::Arc;
+use std::time::Duration;
+
+type Test = fn() -> Result<(), Failed>;
+
+pub fn trials() -> Vec<Trial> {
+    let tests: &[(&str, Test)] = &[
+        ("serve: a request and its response", one_request),
+        ("serve: connections stay on both sides", keep_alive),
+        ("serve: requests that come together are answered in order", pipelining),
+        ("serve: chunks and trailers pass in both directions", chunked),
+        ("serve: a response is passed on before it has come to its end", streaming),
+        ("serve: a request is passed on before it has come to its end", streaming_up),
+        ("serve: 100 Continue comes when the body is wanted", continues),
+        ("serve: a client that goes away takes its contexts with it", abort),
+        ("serve: a plugin sees the request and changes the response", with_plugin),
+    ];
+    tests.iter().map(|(name, test)| Trial::test(*name, *test)).collect()
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(actual: T, expected: T) -> Result<(), Failed> {
+    if actual == expected { Ok(()) } else { Err(format!("expected {expected:?}\n     got {actual:?}").into()) }
+}
+
+fn holds(what: bool, words: &str) -> Result<(), Failed> {
+    if what { Ok(()) } else { Err(words.into()) }
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\nX-Origin: b\r\n\r\nhello";
+
+fn one_request() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    client.send("GET /a?b=c HTTP/1.1\r\nHost: app.test:81\r\nX-One: 1\r\nX-Two: 2\r\nX-One: 3\r\n\r\n");
+    let (head, body) = client.message();
+    same(head.as_str(), "HTTP/1.1 200 OK\r\nx-origin: a\r\nx-origin: b\r\ncontent-length: 5\r\n\r\n")?;
+    same(body.as_str(), "hello")?;
+    let seen = seen.lock().expect("requests");
+    same(seen.len(), 1)?;
+    same(seen[0].0.as_str(), "GET /a?b=c HTTP/1.1\r\nhost: app.test:81\r\nx-one: 1\r\nx-two: 2\r\nx-one: 3\r\n\r\n")
+}
+
+fn keep_alive() -> Result<(), Failed> {
+    let (origin, _) = Origin::answering(OK);
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    for _ in 0..5 {
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        same(client.message().1.as_str(), "hello")?;
+    }
+    same(*origin.accepted.lock().expect("a count"), 1)?;
+    // HTTP/1.0 says so where it stays, and HTTP/1.1 where it does not.
+    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    same(header(&client.message().0, "connection"), Some("keep-alive"))?;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    same(header(&client.message().0, "connection"), Some("close"))?;
+    holds(client.ends(), "the connection should end")?;
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    same(header(&client.message().0, "connection"), Some("close"))?;
+    holds(client.ends(), "the connection should end")
+}
+
+fn pipelining() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        loop {
+            let head = peer.until("\r\n\r\n");
+            let Some(path) = head.split(' ').nth(1) else { return };
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{path}", path.len()));
+        }
+    });
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    let requests: String = (0..50).map(|at| format!("GET /{at} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+    client.send(requests);
+    for at in 0..50 {
+        same(client.message().1, format!("/{at}"))?;
+    }
+    Ok(())
+}
+
+fn chunked() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        let request = peer.until("\r\n0\r\n") + &peer.until("\r\n\r\n");
+        assert!(!request.is_empty());
+        let escaped = request.replace("\r\n", "|");
+        let size = escaped.len();
+        peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n");
+        peer.send(format!("{size:x};why=not\r\n{escaped}\r\n0\r\nX-Sum: 7\r\n\r\n"));
+    });
+    // Envoy passes trailers on, nginx does not.
+    let server = start(settings(), &ENVOY, Vec::new(), upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n");
+    client.send("0004;x\r\ndefg\r\n0\r\nX-Check: 9\r\nContent-Length: 7\r\n\r\n");
+    let head = client.until("\r\n\r\n");
+    same(header(&head, "transfer-encoding"), Some("chunked"))?;
+    same(header(&head, "content-length"), None)?;
+    let body = client.until("\r\n0\r\n") + &client.until("\r\n\r\n");
+    holds(body.ends_with("\r\n0\r\nx-sum: 7\r\n\r\n"), &format!("a trailer should come: {body}"))?;
+    holds(body.contains("|3|abc|4|defg|0|x-check: 9||"), &format!("chunks and trailer should go up: {body}"))?;
+    let server = start(settings(), &APISIX, Vec::new(), upstream(&[Origin::answering(OK).0.address]));
+    let mut client = Peer::to(&server);
+    client.send("POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc");
+    same(client.message().1.as_str(), "hello")
+}
+
+/// The first bytes are there before the origin, which waits for the client, sends the last.
+fn streaming() -> Result<(), Failed> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::new(move |peer| {
+        peer.until("\r\n\r\n");
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst");
+        let _ = wait.lock().expect("a channel").recv_timeout(super::ends::PATIENCE);
+        peer.send("last.");
+    });
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.until("\r\n\r\n");
+    same(client.exactly(5).as_str(), "first")?;
+    go.send(())?;
+    same(client.exactly(5).as_str(), "last.")
+}
+
+/// The same for a request: the origin answers what it has got so far.
+fn streaming_up() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        peer.until("\r\n\r\n");
+        let first = peer.exactly(5);
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{first}"));
+        let last = peer.exactly(5);
+        peer.send(last);
+    });
+    let server = start(settings(), &ENVOY, Vec::new(), upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst");
+    client.until("\r\n\r\n");
+    same(client.exactly(5).as_str(), "first")?;
+    client.send("last.");
+    same(client.exactly(5).as_str(), "last.")
+}
+
+fn continues() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    same(client.until("\r\n\r\n").as_str(), "HTTP/1.1 100 Continue\r\n\r\n")?;
+    client.send("abc");
+    same(client.message().1.as_str(), "hello")?;
+    same(seen.lock().expect("requests")[0].1.as_str(), "abc")?;
+    same(header(&seen.lock().expect("requests")[0].0, "expect"), None)?;
+    // A client that does not wait is not told to go on.
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc");
+    same(client.message().1.as_str(), "hello")?;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\nContent-Length: 3\r\n\r\nabc");
+    holds(client.until("\r\n").starts_with("HTTP/1.1 417 "), "an unknown expectation is refused")
+}
+
+fn abort() -> Result<(), Failed> {
+    let (gone, left) = std::sync::mpsc::channel::<bool>();
+    let origin = Origin::new(move |peer| {
+        peer.until("\r\n\r\n");
+        let _ = gone.send(peer.ends());
+    });
+    let heard = Arc::new(Heard::default());
+    let mut settings = settings();
+    settings.observer = heard.clone();
+    let server = start(settings, &APISIX, Vec::new(), upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(50));
+    drop(client);
+    holds(left.recv_timeout(super::ends::PATIENCE)?, "the upstream's connection should end, too")?;
+    holds(eventually(|| heard.accesses.lock().expect("accesses").len() == 1), "the request should have ended")?;
+    same(heard.accesses.lock().expect("accesses")[0], (None, 0, true))
+}
+
+fn with_plugin() -> Result<(), Failed> {
+    for profile in [&APISIX, &ENVOY] {
+        let (origin, seen) = Origin::answering(OK);
+        let plugins = vec![plugin("rust/header.wasm", profile, "hello")];
+        let server = start(settings(), profile, plugins, upstream(&[origin.address]));
+        let mut client = Peer::to(&server);
+        client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (head, body) = client.message();
+        same(body.as_str(), "hello")?;
+        same(header(&head, "x-done"), Some("1"))?;
+        same(header(&seen.lock().expect("requests")[0].0, "x-pwtest"), Some("1"))?;
+        server.stop(Duration::from_secs(1));
+    }
+    Ok(())
+}
