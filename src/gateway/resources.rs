@@ -167,6 +167,7 @@ impl Resources {
     pub fn remove(&mut self, kind: Kind, id: &str) -> bool {
         let removed = self.kinds.get_mut(&kind).is_some_and(|entries| entries.remove(id).is_some());
         if removed {
+            self.kinds.retain(|_, entries| !entries.is_empty());
             self.next_revision();
         }
         removed
@@ -189,6 +190,7 @@ impl Resources {
             });
         }
         if any {
+            self.kinds.retain(|_, entries| !entries.is_empty());
             self.next_revision();
         }
         any

@@ -71,9 +71,14 @@ fn post(resources: &mut Resources, call: &Call, body: Option<Value>) -> AdminRep
         return reply::error(400, &why);
     }
     // The id is the number of a write that APISIX makes for nothing else.
-    let id = resources.revision().0.saturating_add(1);
+    let mut number = resources.revision().0.saturating_add(1);
+    let mut id = format!("{number:020}");
+    while resources.get(call.kind, &id).is_some() && number < u64::MAX {
+        number = number.saturating_add(1);
+        id = format!("{number:020}");
+    }
     if let Some(conf) = conf.as_object_mut() {
-        conf.insert("id".to_owned(), format!("{id:020}").into());
+        conf.insert("id".to_owned(), id.into());
     }
     let reply = store(resources, call, conf, [("create_time", call.now.into()), ("update_time", call.now.into())], 201);
     if reply.effect == AdminEffect::Changed {
@@ -109,7 +114,7 @@ fn patch(resources: &mut Resources, call: &Call, body: Option<Value>) -> AdminRe
     }
     let Some(entry) = resources.get(call.kind, id) else { return reply::missing() };
     let mut conf = Value::Object(entry.value.clone());
-    let asked_time = change.get("update_time").filter(|_| whole).cloned();
+    let asked_time = change.get("update_time").filter(|time| whole && !time.is_null()).cloned();
     if whole {
         patch::merge(&mut conf, change);
     } else if let Err(why) = patch::replace(&mut conf, call.sub_path, change) {
@@ -136,6 +141,9 @@ fn store(
     times: [(&str, Value); 2],
     status: u16,
 ) -> AdminReply {
+    if is_deeper(&conf, DEEPEST) {
+        return reply::error(400, &format!("invalid configuration: nested more than {DEEPEST} deep"));
+    }
     if let Err(refused) = resources.check(call.kind, &mut conf, Checks::Admin) {
         return reply::error(400, &refused.to_string());
     }
@@ -147,6 +155,18 @@ fn store(
     let shown = json!({ "key": key(call.kind, &id), "value": conf });
     resources.keep(call.kind, conf, call.expires);
     reply::json(status, &shown).effect(AdminEffect::Changed)
+}
+
+/// Objects are no deeper, so that a state that holds them can be read again, and no walk over one is too deep.
+const DEEPEST: usize = 100;
+
+fn is_deeper(value: &Value, most: usize) -> bool {
+    let Some(most) = most.checked_sub(1) else { return true };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, most)),
+        Value::Object(entries) => entries.values().any(|item| is_deeper(item, most)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 /// Times are APISIX's to write.

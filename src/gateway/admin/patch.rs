@@ -23,9 +23,15 @@ pub(super) fn merge(into: &mut Value, change: Value) {
     }
 }
 
+/// A path makes no more objects than this on its way.
+const DEEPEST: usize = 32;
+
 /// Replaces what stands at a path, and makes the objects on the way.
 pub(super) fn replace(into: &mut Value, path: &str, change: Value) -> Result<(), String> {
-    let (parents, last) = match path.rsplit_once('/') {
+    if path.split('/').count() > DEEPEST {
+        return Err(format!("invalid sub-path: more than {DEEPEST} parts"));
+    }
+    let (parents, last): (Vec<&str>, _) = match path.rsplit_once('/') {
         Some((parents, last)) => (parents.split('/').collect(), last),
         None => (Vec::new(), path),
     };

@@ -1,5 +1,7 @@
 //! 7.2, 1.3 and 5.2; texts from there, or from APISIX's own tests of its admin API.
 
+mod property;
+
 use super::*;
 use crate::gateway::model::{RequestPhase, WasmPlugin};
 
@@ -391,6 +393,19 @@ fn pages_and_filters() {
     assert_eq!(ids("label=l1&uri=/u1"), (Some(2), of(&["1", "11"])));
     let bad = Ask::new(&mut resources).send("GET /apisix/admin/routes?page=1&page_size=2", "");
     assert_eq!((bad.status, &bad.body[..]), (400, &b"page_size must be between 10 and 500"[..]));
+}
+
+/// Nothing is as deep as the stack.
+#[test]
+fn depth_is_bounded() {
+    let mut resources = resources();
+    assert_eq!(ask(&mut resources, "PUT /apisix/admin/routes/1", ROUTE).0, 201);
+    let path = format!("PATCH /apisix/admin/routes/1/plugins{}", "/a".repeat(20_000));
+    assert_eq!(refused(&mut resources, &path, "1"), (400, "invalid sub-path: more than 32 parts".to_owned()));
+    let deep = format!("{}1{}", "{\"a\":".repeat(98), "}".repeat(98));
+    let body = format!("{{\"uri\":\"/\",\"plugins\":{{\"wasm_log\":{{\"conf\":{deep}}}}}}}");
+    let text = "invalid configuration: nested more than 100 deep".to_owned();
+    assert_eq!(refused(&mut resources, "PUT /apisix/admin/routes/1", &body), (400, text));
 }
 
 /// `ttl` is in seconds; what is over is gone, and the proxy hears of it.

@@ -45,10 +45,11 @@ pub(in crate::gateway) fn read(
     }
     for (step, usual, item) in named {
         let path = vec![Step::Key(kind.name().to_owned()), step];
-        let shown = item.to_string();
+        let shown = if wrong == Wrong::IsDropped { item.to_string() } else { String::new() };
         let by_id = matches!(path.last(), Some(Step::Key(_)));
         match (put(resources, kind, &usual, by_id, item, wrong), wrong) {
-            (Ok(()), _) => {}
+            (Ok(id), Wrong::IsDropped) => warnings.extend(left_out(resources, kind, &id)),
+            (Ok(_), Wrong::IsAnError) => {}
             (Err(refused), Wrong::IsDropped) => warnings.push(match refused {
                 Item::NotAnObject => {
                     format!("invalid item data of [{}/{usual}], val: {shown}, it shoud be a object", kind.name())
@@ -75,12 +76,18 @@ impl From<Refused> for Item {
     }
 }
 
-fn put(resources: &mut Resources, kind: Kind, usual: &str, by_id: bool, item: Value, wrong: Wrong) -> Result<(), Item> {
+fn put(
+    resources: &mut Resources,
+    kind: Kind,
+    usual: &str,
+    by_id: bool,
+    item: Value,
+    wrong: Wrong,
+) -> Result<String, Item> {
     let Value::Object(mut item) = item else { return Err(Item::NotAnObject) };
     name(&mut item, usual, by_id)?;
-    if let Some(id) = item.get("id").and_then(id_text)
-        && resources.get(kind, &id).is_some()
-    {
+    let id = item.get("id").and_then(id_text).unwrap_or_default();
+    if resources.get(kind, &id).is_some() {
         let text = format!("the id {id} is there twice");
         return Err(Refused::because(text, &["id"]).into());
     }
@@ -89,7 +96,22 @@ fn put(resources: &mut Resources, kind: Kind, usual: &str, by_id: bool, item: Va
         Wrong::IsDropped => Checks::Synced,
     };
     resources.put(kind, Value::Object(item), checks)?;
-    Ok(())
+    Ok(id)
+}
+
+/// APISIX 3.11 leaves plugins out that it does not know, and says nothing (1.2). The words are those of later versions.
+fn left_out(resources: &Resources, kind: Kind, id: &str) -> Vec<String> {
+    let entry = resources.get(kind, id);
+    let used = entry.and_then(|entry| entry.value.get("plugins")?.as_object()).into_iter().flatten();
+    let unknown = used.filter(|(name, _)| !resources.plugins().iter().any(|plugin| *plugin.name == ***name));
+    let said = |name: &String| {
+        format!(
+            "skipping check schema for disabled or unknown plugin [{name}]. Enable the plugin or modify configuration \
+             (in {}/{id})",
+            kind.name()
+        )
+    };
+    unknown.map(|(name, _)| said(name)).collect()
 }
 
 fn name(item: &mut Map<String, Value>, usual: &str, by_id: bool) -> Result<(), Refused> {

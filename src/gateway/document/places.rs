@@ -26,10 +26,17 @@ pub(in crate::gateway) fn parse(source: &Arc<Source>) -> Result<(Value, Places),
         (_, Some(problem)) => match serde_json::from_str(&source.text) {
             // Indented with tabs, for example. JSON lets a key be there twice; here that is a mistake.
             Ok(value) if !problem.title.contains("given twice") => Ok((value, Places(Some((source, None))))),
-            _ => Err(problem),
+            _ => Err(reworded(problem)),
         },
         (None, None) => Err(Diagnostic::new("this file could not be read").at(&source, 0..0)),
     }
+}
+
+/// The reader of YAML talks to people who write scenarios.
+fn reworded(mut problem: Diagnostic) -> Diagnostic {
+    problem.title = problem.title.replace("a scenario file is", "this has to be").replace(" in a scenario", " here");
+    problem.hint = problem.hint.filter(|hint| !hint.contains("`cases`"));
+    problem
 }
 
 impl Places {

@@ -64,7 +64,13 @@ fn mistakes_are_shown_where_they_are() {
             "routes[0].upstream_id: failed to fetch upstream info by upstream id [x], response code: 404",
             "upstream_id",
         ),
-        ("priority: 7999", "prio: 7999", "wasm: failed to validate config: property", "wasm"),
+        (
+            "priority: 7999",
+            "prio: 7999",
+            "wasm.plugins[0]: failed to validate config: property \"wasm\" validation failed: property \"plugins\" \
+             validation failed: failed to validate item 1: property \"priority\" is required",
+            "{ name: wasm_log, file: log.wasm, prio: 7999 }",
+        ),
         ("upstreams:", "upstream:", "upstream: unknown key `upstream`", "upstream"),
         ("upstreams:", "ssls:", "ssls: pwtest does not support `ssls`", "ssls"),
         ("uri: /other", "uri: other", "routes[1].uri: uri \"other\" matches no request", "uri"),
@@ -73,10 +79,6 @@ fn mistakes_are_shown_where_they_are() {
         let text = DOCUMENT.replace(from, to);
         assert_ne!(text, DOCUMENT);
         let (found, under) = at(&text);
-        if title.starts_with("wasm: ") {
-            assert!(found.ends_with("property \"priority\" is required"), "{found}");
-            continue;
-        }
         assert!(found.starts_with(title), "{found}");
         assert_eq!(under.trim_matches('"'), place);
     }
@@ -88,6 +90,67 @@ fn mistakes_are_shown_where_they_are() {
         problem(&DOCUMENT.replace("wasm_log: { conf: blah", "wasm_lgo: { conf: blah")).hint.as_deref(),
         Some("did you mean `wasm_log`?")
     );
+}
+
+#[test]
+fn texts_that_are_no_documents() {
+    for (text, title) in [
+        ("", "this file is empty"),
+        ("# nothing\n", "this file is empty"),
+        ("[1, 2]", "a gateway document is a mapping"),
+        ("routes: []\n---\nroutes: []\n", "this has to be one YAML document"),
+        ("routes: !x []\n", "the tag `!x` has no meaning here"),
+        ("routes: 7\n", "routes: expected a list, or a mapping by id"),
+        ("routes: [7]\n", "routes[0]: expected a mapping"),
+        ("wasm: { plugins: [] }\n", "wasm.plugins: failed to validate config: property \"wasm\" validation failed: "),
+        ("routes: .inf\n", "this number is none that JSON has"),
+        ("a: &a [*a]\n", "an alias can't stand inside what it names"),
+    ] {
+        let found = problem(text).title;
+        assert!(found.starts_with(title), "{text:?}: {found}");
+    }
+    let deep = "[".repeat(5000);
+    assert!(problem(&format!("routes: {deep}")).title.contains("deep"));
+}
+
+mod property {
+    use super::{DOCUMENT, gateway};
+    use crate::diagnostic::Source;
+    use crate::gateway::files::{Environment, folder};
+    use proptest::prelude::*;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    /// The document with some of its characters replaced, or any text.
+    fn text() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            prop::sample::select(vec!["", ":", "{", "]", "- ", "\n", "null", "1e400", "&a", "*a", "${{", "}}", "#END"])
+                .prop_map(str::to_owned),
+            any::<String>(),
+        ];
+        prop_oneof![
+            6 => (0..DOCUMENT.len(), 0..30_usize, part).prop_map(|(at, length, part)| {
+                let end = at.saturating_add(length).min(DOCUMENT.len());
+                format!("{}{part}{}#END", &DOCUMENT[..at], &DOCUMENT[end..])
+            }),
+            1 => any::<String>(),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_breaks_the_readers(text in text()) {
+            if let Ok((gateway, _)) = gateway(&text, Path::new("")) {
+                gateway.resources.objects();
+            }
+            let source = Arc::new(Source { path: "apisix.yaml".into(), text });
+            if let Ok((gateway, _)) = folder(Some(&source), Some(&source), Path::new(""), &Environment::default()) {
+                gateway.resources.objects();
+            }
+        }
+    }
 }
 
 #[test]

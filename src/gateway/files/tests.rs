@@ -87,11 +87,12 @@ routes:
     let (gateway, warnings) = both(CONFIG, Some(objects)).expect("a gateway");
     let ids: Vec<String> = gateway.resources.objects().routes.iter().map(|route| route.id.to_string()).collect();
     assert_eq!(ids, ["arr_1", "r"]);
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].starts_with(
         "failed to check item data of [routes] err:failed to check the configuration of plugin wasm_log err: \
          property \"conf\" is required"
     ));
+    assert!(warnings[2].contains("unknown plugin [limit-count]"), "{warnings:?}");
     assert_eq!(warnings[1], "invalid item data of [routes/arr_3], val: \"hello\", it shoud be a object");
 }
 

@@ -44,8 +44,10 @@ impl Refused {
 
 /// Checks an object and fills in its defaults.
 pub(super) fn object(known: &Resources, kind: Kind, value: &mut Value, checks: Checks) -> Result<(), Refused> {
+    // What is synced goes to the schema at once, which has other words for it.
+    let first = kind == Kind::Routes && checks == Checks::Admin;
     for (one, many) in [("host", "hosts"), ("remote_addr", "remote_addrs")] {
-        if kind == Kind::Routes && value.get(one).is_some() && value.get(many).is_some() {
+        if first && value.get(one).is_some() && value.get(many).is_some() {
             return Err(Refused::because(format!("only one of {one} or {many} is allowed"), &[many]));
         }
     }
