@@ -3,6 +3,7 @@
 //! Everything that makes the host run goes through [`Live::run`], which carries out what the host leaves: pieces of
 //! messages into the lanes of their exchanges, calls to who makes them, log lines to the observer.
 
+use super::calls::{Calls, Came};
 use super::lane::{Asker, Lane};
 use super::observer::{Broken, LogLine};
 use super::outward::{self, Errand};
@@ -32,6 +33,7 @@ pub(super) struct Live {
     pub(super) number: HostId,
     host: RefCell<Host>,
     lanes: RefCell<BTreeMap<ExchangeId, Rc<Lane>>>,
+    pub(super) calls: Calls,
     began: Instant,
     tick: Cell<Option<u64>>,
     tick_moved: Rc<Notify>,
@@ -51,8 +53,12 @@ impl Live {
         world.log_level = settings.observer.log_level();
         world.buffer_limit = profile.buffer_limit.min(settings.bounds.held_bytes);
         world.stream_after = Some(settings.bounds.waiting_bytes);
+        if profile.knows_upstreams {
+            world.upstreams = generation.clusters.known();
+        }
         let number = world.stores.host();
-        let live = Rc::new(Self {
+        let live = Rc::new_cyclic(|live: &Weak<Self>| Self {
+            calls: calls(live.clone(), &generation),
             worker: Rc::downgrade(worker),
             number,
             host: RefCell::new(Host::new(world, generation.limits, generation.policy)),
@@ -91,6 +97,7 @@ impl Live {
             if host.world().recorder.is_on() {
                 self.hand_over_trace(&mut host);
             }
+            self.calls.stop_given_up(host.world());
             let tick = host.next_tick();
             if tick != self.tick.replace(tick) {
                 self.tick_moved.notify_one();
@@ -256,6 +263,18 @@ impl Live {
             }
         });
     }
+}
+
+/// The calls of a generation's plugins, whose answers go to its host.
+fn calls(live: Weak<Live>, generation: &Generation) -> Calls {
+    Calls::new(generation.profile, generation.clusters.clone(), move |call, came| {
+        let Some(live) = live.upgrade() else { return };
+        live.run(|host| match came {
+            Came::Http(result) => host.answer(call, result),
+            Came::Grpc(input) => host.grpc(call, input),
+        });
+        live.end_if_idle();
+    })
 }
 
 impl Drop for Live {

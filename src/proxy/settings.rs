@@ -2,6 +2,7 @@
 //!
 //! Data only. [`Settings`] stay for the life of the server; a [`Generation`] is what one reload brings.
 
+use super::calls::Clusters;
 use super::observer::Observer;
 use crate::gateway::model;
 use crate::host::limits::Limits;
@@ -54,6 +55,8 @@ pub struct Generation {
     pub limits: Limits,
     /// What a trap does.
     pub policy: TrapPolicy,
+    /// The upstreams of calls that plugins make by name, on hosts where upstreams have names.
+    pub clusters: Arc<Clusters>,
 }
 
 impl Generation {
@@ -64,6 +67,7 @@ impl Generation {
             serves: Serves::Chain { plugins, upstream },
             limits: Limits::default(),
             policy: TrapPolicy { fail_request: profile.trap_fails_request, rebuild: profile.trap_rebuilds_vm },
+            clusters: Arc::default(),
         }
     }
 }

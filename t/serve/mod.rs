@@ -1,5 +1,6 @@
 //! The proxy on sockets: a server in this process, an origin and clients that read and write raw bytes.
 
+mod calls;
 mod ends;
 mod flow;
 
@@ -7,5 +8,7 @@ use libtest_mimic::Trial;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    flow::trials()
+    let mut trials = flow::trials();
+    trials.extend(calls::trials());
+    trials
 }
