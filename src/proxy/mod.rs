@@ -17,6 +17,7 @@ mod alarm;
 pub mod calls;
 mod downstream;
 mod flight;
+mod gate;
 pub mod http1;
 pub mod journal;
 mod lane;
@@ -33,6 +34,7 @@ mod settings;
 pub mod state;
 pub mod traces;
 mod upstream;
+mod way;
 mod wire;
 mod worker;
 
