@@ -13,8 +13,10 @@
 //! ```
 
 pub mod access_log;
+pub mod admin;
 mod alarm;
 pub mod calls;
+pub mod control;
 mod downstream;
 mod flight;
 mod gate;
@@ -31,6 +33,7 @@ mod pool;
 pub mod reload;
 mod server;
 mod settings;
+pub mod signals;
 pub mod state;
 pub mod traces;
 mod upstream;
