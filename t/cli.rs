@@ -3,6 +3,7 @@
 mod check;
 mod concurrent;
 mod coverage;
+mod gateway;
 
 use crate::support::{Ran, check, pwtest, pwtest_with, root, workspace};
 use libtest_mimic::{Failed, Trial};
@@ -32,7 +33,12 @@ pub fn trials() -> Vec<Trial> {
         ("cli: the tables of the ABI", abi_tables),
     ];
     let trials = tests.iter().map(|(name, test)| Trial::test(*name, *test));
-    trials.chain(check::trials()).chain(concurrent::trials()).chain(coverage::trials()).collect()
+    trials
+        .chain(check::trials())
+        .chain(concurrent::trials())
+        .chain(coverage::trials())
+        .chain(gateway::trials())
+        .collect()
 }
 
 const LOG: &str = "plugin: FIXTURES/rust/header.wasm\ncases:\n  - name: one\n    request: GET http://app.test/hello\n";

@@ -1,6 +1,7 @@
 //! Which scenario files a command is about.
 
 use super::exit;
+use crate::runner;
 use crate::scenario::{self, Scenario, SnapshotMode};
 use crate::snapshot::SnapshotCase;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,11 @@ pub fn scenarios(files: &[PathBuf], colour: bool) -> Result<Vec<Scenario>, u8> {
     let mut scenarios = Vec::new();
     let mut mistakes = 0;
     for file in files {
-        match scenario::load(file) {
+        let loaded = scenario::load(file).and_then(|scenario| match runner::check_gateway(&scenario) {
+            Ok(()) => Ok(scenario),
+            Err(problem) => Err(vec![*problem]),
+        });
+        match loaded {
             Ok(scenario) => scenarios.push(scenario),
             Err(problems) => {
                 mistakes += problems.len();

@@ -22,6 +22,9 @@ fn judge_one(expect: &Expect, judged: &Judged<'_>) -> Vec<Failure> {
     if let Some(client) = &expect.client_sees {
         failures.extend(message::judge_seen(client, judged, Peer::Client));
     }
+    if let Some(answer) = &expect.admin {
+        failures.extend(message::judge_admin(answer, judged));
+    }
     failures.extend(expect.actions.iter().filter_map(|expected| actions::judge(expected, judged)));
     failures.extend(logs::judge(&expect.logs, judged));
     failures.extend(logs::judge_absent(&expect.no_logs, judged));

@@ -7,7 +7,7 @@ use crate::message::{Headers, Part};
 use crate::scenario::{Ends, Match, Matcher, MessageExpect, Spanned};
 use crate::trace::show::{clipped, pairs};
 use crate::trace::views::{SeenMessage, seen};
-use crate::trace::{Event, Peer};
+use crate::trace::{Event, GatewayEvent, Peer};
 use bytes::Bytes;
 
 /// How failures name a message.
@@ -109,6 +109,24 @@ fn ends(expected: &Spanned<Ends>, message: &SeenMessage, place: &Place) -> Optio
     })
 }
 
+/// What the admin API of a gateway answered.
+pub(super) fn judge_admin(expect: &MessageExpect, judged: &Judged<'_>) -> Vec<Failure> {
+    let last = judged.in_range().rev().find_map(|(at, event)| match event {
+        Event::Gateway(GatewayEvent::Admin { status, headers, body, .. }) => Some((at, status, headers, body)),
+        _ => None,
+    });
+    let Some((at, status, headers, body)) = last else { return Vec::new() };
+    let status = std::iter::once((Bytes::from_static(b":status"), Bytes::from(status.to_string())));
+    let headers = headers.iter().map(|(name, value)| (Bytes::from(name.to_ascii_lowercase()), value.clone()));
+    let seen = SeenMessage {
+        headers: Some(status.chain(headers).collect()),
+        body: body.to_vec(),
+        complete: true,
+        ..SeenMessage::default()
+    };
+    judge_at(expect, &seen, &Place { subject: "admin", at: "of the answer".to_owned(), events: (Some(at), Some(at)) })
+}
+
 /// A message that is not one of the exchange: what a planned call must look like. The failures have no event.
 pub fn judge_message(subject: &'static str, expect: &MessageExpect, message: &SeenMessage) -> Vec<Failure> {
     judge_at(expect, message, &Place { subject, at: "of the call".to_owned(), events: (None, None) })
@@ -162,6 +180,12 @@ fn judge_at(expect: &MessageExpect, message: &SeenMessage, place: &Place) -> Vec
                 place.events.0,
             ));
         }
+    }
+    if let Some(expected) = &expect.node
+        && let Some(mismatch) = check(&expected.matcher, message.node.as_deref().map(str::as_bytes))
+    {
+        let thing = format!("node {}", place.at);
+        failures.push(mismatch.failure(format!("{}.node", place.subject), &thing, &expected.span, place.events.0));
     }
     for (name, expected) in &expect.headers {
         failures.extend(field("header", name, expected, headers, place, place.events.0));

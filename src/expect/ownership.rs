@@ -31,6 +31,7 @@ pub(super) fn of(events: &[Event], range: Range<usize>, exchange: ExchangeId) ->
             | Event::ConnectionOpened(id)
             | Event::UpstreamConnected(id)
             | Event::ExchangeClosed(id) => Some(*id),
+            Event::Gateway(event) => event.exchange(),
             Event::HostLog { .. } => running.flatten(),
             Event::Finding(_) | Event::HostCrash { .. } => running.flatten().or(Some(exchange)),
             Event::Step(_)

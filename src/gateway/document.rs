@@ -20,6 +20,7 @@ pub(in crate::gateway) use plugins::read as plugins;
 
 use super::resources::{Kind, Resources};
 use crate::diagnostic::{Diagnostic, Source};
+use crate::scenario::yaml::{self, Node};
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +43,12 @@ pub fn gateway(text: &str, base: &Path) -> Result<(Gateway, Vec<String>), Diagno
 pub fn read(source: &Arc<Source>, base: &Path) -> Result<(Gateway, Vec<String>), Diagnostic> {
     let (value, places) = parse(source)?;
     of(value, &places, base)
+}
+
+/// Reads a document that is a part of another file, for its mistakes to point into that.
+pub(crate) fn within(source: &Arc<Source>, tree: &Node, base: &Path) -> Result<(Gateway, Vec<String>), Diagnostic> {
+    let value = yaml::to_json(tree).map_err(|span| Diagnostic::new("JSON has no such number").at(source, span))?;
+    of(value, &Places::within(source, tree), base)
 }
 
 /// Reads a document that was parsed already.

@@ -101,6 +101,7 @@ fn exchange_of(event: &Event) -> Exchange {
         | Event::Input { exchange, .. }
         | Event::Output { exchange, .. }
         | Event::HostReply { exchange, .. } => Exchange::This(*exchange),
+        Event::Gateway(event) => named(event.exchange()),
         Event::CallbackEntered(entered) => named(entered.exchange),
         Event::CallbackLeft(left) => named(left.exchange),
         Event::Hostcall(record) => named(record.exchange),

@@ -103,6 +103,7 @@ fn exchange(event: &Event) -> Option<ExchangeId> {
         | Event::ConnectionOpened(exchange)
         | Event::UpstreamConnected(exchange)
         | Event::ExchangeClosed(exchange) => Some(*exchange),
+        Event::Gateway(event) => event.exchange(),
         Event::CallbackEntered(entered) => entered.exchange,
         Event::Hostcall(record) => record.exchange,
         Event::CallbackLeft(left) => left.exchange,

@@ -5,7 +5,7 @@ mod setting;
 mod variants;
 
 use judge::denied;
-pub(super) use judge::{judge, judge_refusal, judge_start};
+pub(super) use judge::{judge, judge_refusal, judge_start, names};
 
 use super::drive::{Driver, StepRun};
 use super::message::Variant;
@@ -13,16 +13,16 @@ use super::plugins::Plugins;
 use super::result::{CaseResult, CaseStatus, SnapshotResult};
 use super::verdict;
 use crate::expect::Failure;
+use crate::gateway::document::Gateway;
+use crate::host::Host;
 use crate::host::env::{Clock, Entropy};
 use crate::host::plugin::LoadedPlugin;
 use crate::host::portability;
 use crate::host::profile::Profile;
 use crate::host::world::World;
-use crate::host::{Host, PluginConfig};
 use crate::scenario::{Case, Scenario, SnapshotMode};
 use crate::snapshot::{self, Mode, Outcome, Store, render};
 use crate::trace::{Event, Recording};
-use bytes::Bytes;
 use setting::{limits, policy, property};
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub struct Job<'a> {
     pub host: Option<String>,
     /// Where its snapshots lie.
     pub store: &'a Store,
+    /// The gateway that its requests go through, if there is one.
+    pub gateway: Option<&'a Gateway>,
     /// The binary that is to run it, where it is a real host and no profile.
     pub real: Option<PathBuf>,
 }
@@ -50,8 +52,9 @@ impl Job<'_> {
     /// The same case of the same file, to be judged in another form.
     #[cfg(all(feature = "proxy", unix))]
     pub(super) fn with_case(&self, case: Case) -> Job<'_> {
-        let Self { scenario, profile, store, .. } = *self;
-        Job { scenario, case: Cow::Owned(case), profile, host: self.host.clone(), store, real: self.real.clone() }
+        let Self { scenario, profile, store, gateway, .. } = *self;
+        let (host, real) = (self.host.clone(), self.real.clone());
+        Job { scenario, case: Cow::Owned(case), profile, host, store, gateway, real }
     }
 }
 
@@ -60,6 +63,8 @@ struct Run {
     events: Vec<Event>,
     failures: Vec<Failure>,
     started: bool,
+    /// The plugins' names, by their numbers.
+    plugins: Vec<String>,
     #[cfg_attr(not(all(feature = "proxy", unix)), expect(dead_code, reason = "only a real host asks"))]
     steps: Vec<StepRun>,
 }
@@ -79,7 +84,7 @@ pub(super) fn empty_result(job: &Job<'_>) -> CaseResult {
         snapshot: SnapshotResult::None,
         events: Arc::default(),
         differences: Vec::new(),
-        plugins: job.scenario.plugins.iter().map(|p| p.name.clone()).collect(),
+        plugins: names(job.scenario),
         modules: Vec::new(),
         variant: String::new(),
         unseen: Vec::new(),
@@ -97,7 +102,6 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
     }
     match load(job, plugins) {
         Ok(modules) => {
-            result.modules = modules.iter().map(|m| m.wasm.clone()).collect();
             run_loaded(job, &modules, mode, deny, &mut result);
         }
         Err(failures) => {
@@ -105,7 +109,7 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
             let text = reasons.join("\n");
             let expected = job.case.all_expectations().any(|expect| expect.load.is_some());
             (result.failures, result.status) = match expected {
-                true => judge_refusal(job, &text),
+                true => judge_refusal(job, &text, &names(job.scenario)),
                 false => (failures, CaseStatus::NotStarted),
             };
             result.refusal = Some(text);
@@ -118,10 +122,13 @@ pub fn run(job: &Job<'_>, plugins: &Plugins, mode: Mode, deny: &super::Deny) -> 
 fn load(job: &Job<'_>, plugins: &Plugins) -> Result<Vec<Arc<LoadedPlugin>>, Vec<Failure>> {
     let mut failures = Vec::new();
     let mut modules = Vec::new();
-    for spec in &job.scenario.plugins {
-        match plugins.get(&spec.file, job.profile) {
+    let of_chain = job.scenario.plugins.iter().map(|spec| (&spec.file, spec.file_span.clone()));
+    let of_gateway = job.gateway.into_iter().flat_map(|gateway| gateway.resources.plugins());
+    let at = job.scenario.gateway.as_ref().map(|spec| spec.span.start..spec.span.start).unwrap_or_default();
+    for (file, span) in of_chain.chain(of_gateway.map(|plugin| (&plugin.file, at.clone()))) {
+        match plugins.get(file, job.profile) {
             Ok(module) => modules.push(module),
-            Err(error) => failures.extend(super::load_failures(&error, spec)),
+            Err(error) => failures.extend(super::load_failures(&error, file, span)),
         }
     }
     if failures.is_empty() { Ok(modules) } else { Err(failures) }
@@ -154,6 +161,8 @@ fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &s
         break;
     }
     result.failures.append(&mut first.failures);
+    result.modules = modules_of(job, modules, &first.plugins);
+    result.plugins = std::mem::take(&mut first.plugins);
     result.differences = portability::differences(&first.events, job.profile);
     result.failures.extend(denied(&first.events, &result.differences, job.profile, deny));
     compare(job, mode, &first.events, result);
@@ -169,6 +178,14 @@ fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &s
     result.events = Arc::new(variant_events.unwrap_or(first.events));
 }
 
+/// The binaries of the plugins, by their numbers.
+fn modules_of(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], names: &[String]) -> Vec<Arc<Vec<u8>>> {
+    let Some(gateway) = job.gateway else { return modules.iter().map(|module| module.wasm.clone()).collect() };
+    let entries = gateway.resources.plugins().iter().zip(modules);
+    let of = |name: &String| entries.clone().find(|(plugin, _)| *plugin.name == **name).map(|(_, module)| module);
+    names.iter().map(|name| of(name).map(|module| module.wasm.clone()).unwrap_or_default()).collect()
+}
+
 fn expects_anything(case: &Case) -> bool {
     case.expect.is_some() || case.steps.iter().any(|step| step.expect.is_some())
 }
@@ -178,7 +195,7 @@ fn expects_anything(case: &Case) -> bool {
 pub(super) fn rehearse(job: &Job<'_>, plugins: &Plugins) -> super::envoy::Rehearsal {
     match load(job, plugins) {
         Ok(modules) => {
-            let Run { events, failures, started, steps } = drive(job, &modules, None);
+            let Run { events, failures, started, steps, plugins: _ } = drive(job, &modules, None);
             super::envoy::Rehearsal { events, steps, started, failures, refused: Vec::new() }
         }
         Err(refused) => super::envoy::Rehearsal { refused, ..super::envoy::Rehearsal::default() },
@@ -197,26 +214,19 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
     }
     let host = Host::new(world, limits(scenario), policy(scenario, job.profile));
     let mut driver = Driver::new(scenario, case, variant, host);
-    let configs = scenario.plugins.iter().zip(modules).map(|(spec, code)| PluginConfig {
-        code: code.clone(),
-        name: spec.name.clone(),
-        root_id: spec.root_id.clone(),
-        config: spec.config.clone(),
-        configured: spec.configured,
-        vm_config: spec.vm_config.clone(),
-        holds_only_headers: spec.allow_on_headers_stop_iteration,
-        error_response: None,
-        environment: spec.env.iter().map(|(k, v)| Bytes::from(format!("{k}={v}"))).collect(),
-    });
-    if let Err(error) = driver.start(configs.collect()) {
-        let events = driver.into_events();
+    let started = match job.gateway {
+        Some(gateway) => driver.start_gateway(gateway, setting::of_gateway(gateway, modules)),
+        None => driver.start(setting::of_chain(scenario, modules)),
+    };
+    if let Err(error) = started {
+        let (events, plugins) = driver.into_events();
         let failure = verdict::start_failure(&error, Some(job.case.span.clone()));
-        let failures = judge_start(job, failure, &events);
-        return Run { events, failures, started: false, steps: Vec::new() };
+        let failures = judge_start(job, failure, &events, &plugins);
+        return Run { events, failures, started: false, plugins, steps: Vec::new() };
     }
-    let (steps, events) = driver.run();
-    let failures = judge(job, &steps, &events);
-    Run { events, failures, started: true, steps }
+    let (steps, events, plugins) = driver.run();
+    let failures = judge(job, &steps, &events, &plugins);
+    Run { events, failures, started: true, plugins, steps }
 }
 
 fn compare(job: &Job<'_>, mode: Mode, events: &[Event], result: &mut CaseResult) {

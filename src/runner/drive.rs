@@ -6,6 +6,7 @@
 mod concurrent;
 mod connect;
 mod ends;
+mod gate;
 mod grpc;
 mod run;
 
@@ -49,6 +50,7 @@ pub struct Driver<'a> {
     grpc_flights: BTreeMap<CallId, grpc::GrpcFlight>,
     plans: Vec<Plan<'a>>,
     steps: Vec<StepRun>,
+    gate: Option<gate::Gate>,
 }
 
 /// An exchange that has not ended.
@@ -95,6 +97,7 @@ impl<'a> Driver<'a> {
             grpc_flights: BTreeMap::new(),
             plans: Vec::new(),
             steps: Vec::new(),
+            gate: None,
         }
     }
 
@@ -109,8 +112,8 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Runs every step; gives what they left behind and the whole trace.
-    pub fn run(mut self) -> (Vec<StepRun>, Vec<Event>) {
+    /// Runs every step; gives what they left behind, the whole trace, and the plugins' names by their numbers.
+    pub fn run(mut self) -> (Vec<StepRun>, Vec<Event>, Vec<String>) {
         for (index, step) in self.case.steps.iter().enumerate() {
             if index > 0 {
                 self.plan(index, step);
@@ -135,12 +138,13 @@ impl<'a> Driver<'a> {
         }
         self.finish();
         let events = self.host.world_mut().recorder.take();
-        (self.steps, events)
+        let names = self.names();
+        (self.steps, events, names)
     }
 
     /// The trace of plugins that did not start.
-    pub fn into_events(mut self) -> Vec<Event> {
-        self.host.world_mut().recorder.take()
+    pub fn into_events(mut self) -> (Vec<Event>, Vec<String>) {
+        (self.host.world_mut().recorder.take(), self.names())
     }
 
     fn events(&self) -> usize {
@@ -168,6 +172,7 @@ impl<'a> Driver<'a> {
             StepKind::Concurrent(items) => self.concurrent(index, items),
             StepKind::Connect(connect) => self.connect(index, connect),
             StepKind::Advance(duration) => self.advance(*duration),
+            StepKind::Admin(admin) => self.admin(admin),
             StepKind::Reconfigure { plugin, config } => {
                 if let Err(error) = self.host.reconfigure(PluginIndex(*plugin), config.clone()) {
                     let asked = step.expect.iter().flat_map(Expect::all).any(verdict::expects_start_failure);
@@ -208,7 +213,12 @@ impl<'a> Driver<'a> {
             Protocol::Http1 => "HTTP/1.1",
             Protocol::H2 => "HTTP/2",
         };
-        let exchange = self.host.open(ConnectionInfo::new(protocol));
+        let parts = message::request(request, self.scenario.protocol, self.variant);
+        let parts = self.ended(parts, request.body.as_ref());
+        let exchange = match self.open_routed(place, request, &parts, protocol) {
+            Some(exchange) => exchange,
+            None => self.host.open(ConnectionInfo::new(protocol)),
+        };
         if matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
             self.host.upstream_is_unreachable(exchange);
         }
@@ -216,8 +226,7 @@ impl<'a> Driver<'a> {
         let turns = place.item.map(|_| VecDeque::new());
         let flight = Flight { traffic: Traffic::Request(request), place, answered: false, turns };
         self.flights.insert(exchange, flight);
-        let parts = message::request(request, self.scenario.protocol, self.variant);
-        let mut parts: VecDeque<Part> = self.ended(parts, request.body.as_ref()).into();
+        let mut parts: VecDeque<Part> = parts.into();
         if matches!(request.abort, Some(Abort::Request | Abort::Wait)) {
             parts.push_back(Part::Reset);
         }
@@ -332,7 +341,7 @@ impl<'a> Driver<'a> {
             match due {
                 Due::Answer(call, result) => self.host.answer(call, result),
                 Due::Grpc(call, input) => self.host.grpc(call, input),
-                Due::UpstreamTimeout(exchange) => self.host.upstream_timed_out(exchange),
+                Due::UpstreamTimeout(exchange) => self.timed_out(exchange),
             }
         }
         self.drain();
@@ -355,6 +364,7 @@ impl<'a> Driver<'a> {
                 Output::Log(_) | Output::Trap(_) | Output::Crash(..) => {}
                 Output::Closed(exchange) => {
                     self.flights.remove(&exchange);
+                    self.leaves(exchange);
                     self.due.retain(|_, due| !matches!(due, Due::UpstreamTimeout(of) if *of == exchange));
                 }
             }

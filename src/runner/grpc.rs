@@ -68,6 +68,7 @@ pub fn judge(expected: &MessageExpect, head: &Headers, sent: &Sent) -> Vec<Failu
         complete: true,
         reset: false,
         connected: false,
+        node: None,
     };
     expect::judge_message("callout", expected, &seen)
 }

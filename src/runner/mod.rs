@@ -10,6 +10,7 @@ mod envoy;
 #[cfg(not(all(feature = "proxy", unix)))]
 #[path = "envoy/absent.rs"]
 mod envoy;
+mod gateway;
 mod grpc;
 mod message;
 mod plugins;
@@ -20,14 +21,15 @@ pub use envoy::EnvoyError;
 pub use plugins::Plugins;
 pub use result::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary, Unseen};
 
+use crate::diagnostic::{Diagnostic, Span};
 use crate::expect::Failure;
 use crate::host::plugin::PluginError;
 use crate::host::profile::{self, Profile};
-use crate::scenario::{PluginSpec, Scenario};
+use crate::scenario::Scenario;
 use crate::snapshot::{Mode, Store};
 use case::Job;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -77,6 +79,9 @@ pub enum RunError {
     /// There is no such host.
     #[error(transparent)]
     UnknownHost(#[from] UnknownHost),
+    /// A gateway document says something that is wrong.
+    #[error("{}", .0.title)]
+    Gateway(Box<Diagnostic>),
     /// The real Envoy could not be used.
     #[error(transparent)]
     Envoy(#[from] EnvoyError),
@@ -99,8 +104,15 @@ pub fn run(
         .iter()
         .map(|s| Store::for_scenario(&s.source.path, s.cases.iter().map(|c| c.name.as_str())))
         .collect();
-    let jobs = plan(scenarios, &stores, options)?;
+    let mut gateways = Vec::new();
+    for scenario in scenarios {
+        gateways.push(gateway::read(scenario).map_err(RunError::Gateway)?);
+    }
+    let jobs = plan(scenarios, &stores, &gateways, options)?;
     on_event(&RunEvent::Started { cases: jobs.len(), files: scenarios.len() });
+    for warning in gateways.iter().flatten().flat_map(|read| &read.warnings) {
+        on_event(&RunEvent::Warning(warning));
+    }
     let mut summary = Summary::default();
     execute(&jobs, plugins, options, on_event, &mut summary)?;
     summary.duration = begun.elapsed();
@@ -108,9 +120,20 @@ pub fn run(
     Ok(summary)
 }
 
-fn plan<'a>(scenarios: &'a [Scenario], stores: &'a [Store], options: &RunOptions) -> Result<Vec<Job<'a>>, UnknownHost> {
+/// What is wrong with the gateway of a scenario, which nobody can say who only reads the scenario.
+pub fn check_gateway(scenario: &Scenario) -> Result<(), Box<Diagnostic>> {
+    gateway::read(scenario).map(|_| ())
+}
+
+fn plan<'a>(
+    scenarios: &'a [Scenario],
+    stores: &'a [Store],
+    gateways: &'a [Option<gateway::Read>],
+    options: &RunOptions,
+) -> Result<Vec<Job<'a>>, UnknownHost> {
     let mut jobs = Vec::new();
-    for (scenario, store) in scenarios.iter().zip(stores) {
+    for ((scenario, store), gateway) in scenarios.iter().zip(stores).zip(gateways) {
+        let gateway = gateway.as_ref().map(|read| &read.gateway);
         let only = scenario.cases.iter().any(|case| case.only);
         for case in &scenario.cases {
             let full_name = format!("{}: {}", scenario.source.path.display(), case.name);
@@ -129,7 +152,7 @@ fn plan<'a>(scenarios: &'a [Scenario], stores: &'a [Store], options: &RunOptions
                 };
                 let several = own.len() > 1 || hosts.len() > 1;
                 let case = case.under(host);
-                jobs.push(Job { scenario, case, profile, host: several.then(|| host.clone()), store, real });
+                jobs.push(Job { scenario, case, profile, host: several.then(|| host.clone()), store, gateway, real });
             }
         }
     }
@@ -237,11 +260,11 @@ fn count(summary: &mut Summary, result: &CaseResult) {
 }
 
 /// Why a plugin can't be loaded, every reason by itself.
-fn load_failures(error: &PluginError, spec: &PluginSpec) -> Vec<Failure> {
+fn load_failures(error: &PluginError, file: &Path, span: Span) -> Vec<Failure> {
     let failure = |title: String, hint: Option<String>| Failure {
         subject: "load".to_owned(),
-        title: format!("{}: {title}", spec.file.display()),
-        span: Some(spec.file_span.clone()),
+        title: format!("{}: {title}", file.display()),
+        span: Some(span.clone()),
         expected: None,
         actual: None,
         hint,

@@ -186,6 +186,7 @@ pub fn judge_call(expected: &MessageExpect, call: &HttpCall, event: usize) -> Ve
     let seen = SeenMessage {
         headers: Some(headers),
         connected: false,
+        node: None,
         body: call.body.to_vec(),
         trailers: (!trailers.is_empty()).then_some(trailers),
         complete: true,

@@ -5,11 +5,13 @@
 
 mod case;
 mod expect;
+mod gateway;
 mod grpc;
 mod message;
 
 pub use case::{Case, Connect, ConnectEvent, ConnectUpstream, SnapshotMode, Step, StepKind};
 pub use expect::{ActionsExpect, Ends, Expect, LogExpect, Match, Matcher, MessageExpect, OnHost, TrapExpect};
+pub use gateway::{Admin, GatewayDocument, GatewaySpec, InlineDocument};
 pub use grpc::{GrpcEnd, GrpcReply, SentEnd, SentExpect};
 pub use message::{Abort, Body, Callout, CalloutReply, Cut, End, Failure, Framing, Reply, Request, Upstream};
 
@@ -34,8 +36,10 @@ pub struct Spanned<T> {
 pub struct Scenario {
     /// The text and the path as given.
     pub source: Arc<Source>,
-    /// The chain, in the order of the file. One entry for `plugin`.
+    /// The chain, in the order of the file. One entry for `plugin`, none for `gateway`.
     pub plugins: Vec<PluginSpec>,
+    /// Instead of a chain: requests are routed, and each route has its own.
+    pub gateway: Option<GatewaySpec>,
     /// The profiles to run under, at least one (`envoy` where the file is silent).
     pub hosts: Vec<Spanned<String>>,
     /// How bodies are framed.

@@ -11,7 +11,7 @@ use crate::abi::{Callback, ExchangeId, PluginIndex};
 use crate::message::{Headers, Part};
 use crate::trace::show::{self, escaped};
 use crate::trace::views::{self, SeenMessage};
-use crate::trace::{CallAnswer, CallbackLeft, Entry, Event, Peer};
+use crate::trace::{CallAnswer, CallbackLeft, Entry, Event, GatewayEvent, Peer};
 use effect::{call_text, effect_text, grpc_answer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -180,6 +180,19 @@ impl Page<'_> {
                     self.message(events, at, *exchange, *to);
                 }
             }
+            Event::Gateway(GatewayEvent::Routed { exchange, route }) => {
+                let mark = self.mark(Some(*exchange));
+                let route = route.as_ref().map_or_else(|| "no route".to_owned(), |id| format!("route {}", escaped(id)));
+                self.line(&format!("{mark}{route}"));
+            }
+            // It stands where the upstream sees the request.
+            Event::Gateway(GatewayEvent::Node { .. }) => {}
+            Event::Gateway(GatewayEvent::Admin { status, body, .. }) => {
+                self.line(&format!("the admin API answers {status}"));
+                if !body.is_empty() {
+                    self.line(&format!("  {}", plain(body.trim_ascii_end())));
+                }
+            }
             Event::ExchangeClosed(exchange) => self.unfinished(events, at, *exchange),
             Event::Finding(finding) => self.line(&format!("finding: {}", finding.id)),
             Event::HostLog { level, message } => self.nested_or_line(format!("host log {level}: {}", plain(message))),
@@ -195,8 +208,11 @@ impl Page<'_> {
         let begun = self.begun.get(&exchange).copied().unwrap_or(0);
         let message = views::seen(&events[begun..=at], exchange, to);
         let who = match to {
-            Peer::Client => "client",
-            Peer::Upstream => "upstream",
+            Peer::Client => "client".to_owned(),
+            Peer::Upstream => message
+                .node
+                .as_ref()
+                .map_or_else(|| "upstream".to_owned(), |node| format!("upstream {}", escaped(node))),
         };
         let mark = self.mark(Some(exchange));
         for (i, line) in seen(&message).lines().enumerate() {

@@ -5,12 +5,14 @@
 //! off keeps nothing and costs a branch.
 
 mod effect;
+mod gateway;
 mod recorder;
 pub mod show;
 mod value;
 pub mod views;
 
 pub use effect::{BufferChange, Effect, GrpcCall, GrpcKind, HttpCall, LocalResponse, MapChange};
+pub use gateway::GatewayEvent;
 pub use recorder::{Recorder, Recording};
 pub use value::Value;
 
@@ -92,6 +94,8 @@ pub enum Event {
         /// What came.
         answer: GrpcAnswer,
     },
+    /// What a gateway does around its plugins.
+    Gateway(GatewayEvent),
     /// An exchange ended; its contexts are gone.
     ExchangeClosed(ExchangeId),
     /// Something legal that will bite.

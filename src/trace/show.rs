@@ -9,8 +9,8 @@ mod text;
 pub use text::{bytes, clipped, escaped};
 
 use super::{
-    CallAnswer, CallbackEntered, CallbackLeft, Effect, Entry, Event, GrpcAnswer, HostcallRecord, HostcallResult, Peer,
-    Value,
+    CallAnswer, CallbackEntered, CallbackLeft, Effect, Entry, Event, GatewayEvent, GrpcAnswer, HostcallRecord,
+    HostcallResult, Peer, Value,
 };
 use crate::abi::pairs::Pair;
 use crate::abi::{Action, ExchangeId, PluginIndex, Returns, property_path};
@@ -72,6 +72,16 @@ pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option
                 }
             };
             format!("grpc {call} of [{}]: {answer}", name(*plugin))
+        }
+        Event::Gateway(GatewayEvent::Routed { exchange, route }) => match route {
+            Some(route) => format!("{}route {}", number(*exchange), clipped(route, 100)),
+            None => format!("{}no route", number(*exchange)),
+        },
+        Event::Gateway(GatewayEvent::Node { exchange, node }) => {
+            format!("{}node {}", number(*exchange), clipped(node, 100))
+        }
+        Event::Gateway(GatewayEvent::Admin { call, status, body, .. }) => {
+            format!("admin {} -> {status} {}", clipped(call, 200), text::bytes(body))
         }
         Event::ExchangeClosed(exchange) => format!("exchange {exchange} closed"),
         Event::Finding(finding) => format!("finding {}: {}", finding.id, clipped(&finding.message, 400)),

@@ -4,7 +4,7 @@ mod outside;
 
 pub use outside::{NOT_SEEN, Observable, outside_view};
 
-use super::{Effect, Event, HostcallRecord, HttpCall, Peer, Trap};
+use super::{Effect, Event, GatewayEvent, HostcallRecord, HttpCall, Peer, Trap};
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex};
 use crate::message::{Headers, Part};
 use bytes::Bytes;
@@ -94,6 +94,8 @@ pub struct SeenMessage {
     pub headers: Option<Headers>,
     /// It is the data of a TCP connection, and the connection was there.
     pub connected: bool,
+    /// The node of an upstream that it went to, where a gateway chose one.
+    pub node: Option<String>,
     /// All chunks together.
     pub body: Vec<u8>,
     /// The trailers.
@@ -123,6 +125,10 @@ pub fn seen(events: &[Event], exchange: ExchangeId, at: Peer) -> SeenMessage {
             }
             Event::UpstreamConnected(of) if *of == exchange => {
                 seen.connected |= at == Peer::Upstream;
+                continue;
+            }
+            Event::Gateway(GatewayEvent::Node { exchange: of, node }) if *of == exchange && at == Peer::Upstream => {
+                seen.node = Some(node.clone());
                 continue;
             }
             _ => continue,

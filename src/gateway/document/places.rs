@@ -40,6 +40,11 @@ fn reworded(mut problem: Diagnostic) -> Diagnostic {
 }
 
 impl Places {
+    /// Of a part of a file.
+    pub fn within(source: &Arc<Source>, tree: &Node) -> Self {
+        Self(Some((source.clone(), Some(tree.clone()))))
+    }
+
     /// Of something that has no text.
     pub fn none() -> Self {
         Self(None)
@@ -73,7 +78,7 @@ fn span(tree: &Node, path: &[Step]) -> Span {
         let Some((span, below)) = next else { break };
         (node, found) = (below, Some(span));
     }
-    found.unwrap_or(0..0)
+    found.unwrap_or(tree.span.start..tree.span.start)
 }
 
 /// `routes[0].plugins.wasm_log`

@@ -13,8 +13,13 @@ use crate::trace::Event;
 use std::ops::Range;
 
 /// A start that failed is a failure, unless the scenario expects it; then only what it expects is judged.
-pub(in crate::runner) fn judge_start(job: &Job<'_>, failure: Failure, events: &[Event]) -> Vec<Failure> {
-    let plugins = names(job.scenario);
+pub(in crate::runner) fn judge_start(
+    job: &Job<'_>,
+    failure: Failure,
+    events: &[Event],
+    names: &[String],
+) -> Vec<Failure> {
+    let plugins = numbered(names);
     let expects: Vec<_> =
         job.case.expect.iter().chain(job.case.steps.iter().take(1).filter_map(|s| s.expect.as_ref())).collect();
     if !expects.iter().any(|e| e.all().any(verdict::expects_start_failure)) {
@@ -31,8 +36,8 @@ pub(in crate::runner) fn judge_start(job: &Job<'_>, failure: Failure, events: &[
 
 /// A refusal that the scenario asks for: one of the reasons has to be the expected one, and what else is expected is
 /// judged on a run in which nothing happened.
-pub(in crate::runner) fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Failure>, CaseStatus) {
-    let plugins = names(job.scenario);
+pub(in crate::runner) fn judge_refusal(job: &Job<'_>, reasons: &str, names: &[String]) -> (Vec<Failure>, CaseStatus) {
+    let plugins = numbered(names);
     let nothing = whole(job, &plugins, &[], 0..0);
     let steps = job.case.steps.iter().flat_map(Step::parts);
     let expects = job.case.expect.iter().chain(steps.filter_map(|step| step.expect.as_ref()));
@@ -47,8 +52,8 @@ pub(in crate::runner) fn judge_refusal(job: &Job<'_>, reasons: &str) -> (Vec<Fai
 }
 
 /// Everything that a run failed in.
-pub(in crate::runner) fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event]) -> Vec<Failure> {
-    let plugins = names(job.scenario);
+pub(in crate::runner) fn judge(job: &Job<'_>, steps: &[StepRun], events: &[Event], names: &[String]) -> Vec<Failure> {
+    let plugins = numbered(names);
     let mut failures = Vec::new();
     for (step, run) in job.case.steps.iter().zip(steps) {
         let part = whole(job, &plugins, events, run.range.clone());
@@ -135,8 +140,13 @@ fn crash_failures(events: &[Event], range: Range<usize>, expects: &[&Expect]) ->
     unexpected.collect()
 }
 
-fn names(scenario: &Scenario) -> Vec<(PluginIndex, String)> {
-    scenario.plugins.iter().enumerate().map(|(at, p)| (PluginIndex(at), p.name.clone())).collect()
+/// The plugins of a chain.
+pub(in crate::runner) fn names(scenario: &Scenario) -> Vec<String> {
+    scenario.plugins.iter().map(|plugin| plugin.name.clone()).collect()
+}
+
+fn numbered(names: &[String]) -> Vec<(PluginIndex, String)> {
+    names.iter().enumerate().map(|(at, name)| (PluginIndex(at), name.clone())).collect()
 }
 
 /// Findings that the command line does not let pass.

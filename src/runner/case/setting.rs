@@ -1,11 +1,14 @@
 //! What a scenario says of its host, in the host's terms: limits, traps, properties.
 
-use crate::host::TrapPolicy;
+use crate::gateway::document::Gateway;
 use crate::host::limits::{Limits, Work};
+use crate::host::plugin::LoadedPlugin;
 use crate::host::profile::Profile;
 use crate::host::store::properties::Property;
+use crate::host::{PluginConfig, TrapPolicy};
 use crate::scenario::{PropertyValue, Scenario, TrapRequest, TrapVm};
 use bytes::Bytes;
+use std::sync::Arc;
 
 pub(super) fn limits(scenario: &Scenario) -> Limits {
     let default = Limits::default();
@@ -43,4 +46,36 @@ pub(super) fn property(value: &PropertyValue) -> Property {
         }
         PropertyValue::List(items) => Property::List(items.iter().map(property).collect()),
     }
+}
+
+/// The plugins of a chain, as the host is given them.
+pub(super) fn of_chain(scenario: &Scenario, modules: &[Arc<LoadedPlugin>]) -> Vec<PluginConfig> {
+    let all = scenario.plugins.iter().zip(modules).map(|(spec, code)| PluginConfig {
+        code: code.clone(),
+        name: spec.name.clone(),
+        root_id: spec.root_id.clone(),
+        config: spec.config.clone(),
+        configured: spec.configured,
+        vm_config: spec.vm_config.clone(),
+        holds_only_headers: spec.allow_on_headers_stop_iteration,
+        error_response: None,
+        environment: spec.env.iter().map(|(k, v)| Bytes::from(format!("{k}={v}"))).collect(),
+    });
+    all.collect()
+}
+
+/// The plugins of a gateway, which have their configurations elsewhere. On APISIX a plugin's name is its root id.
+pub(super) fn of_gateway(gateway: &Gateway, modules: &[Arc<LoadedPlugin>]) -> Vec<PluginConfig> {
+    let all = gateway.resources.plugins().iter().zip(modules).map(|(plugin, code)| PluginConfig {
+        code: code.clone(),
+        name: plugin.name.to_string(),
+        root_id: plugin.name.to_string(),
+        config: Bytes::new(),
+        configured: false,
+        vm_config: Bytes::new(),
+        holds_only_headers: false,
+        error_response: None,
+        environment: Vec::new(),
+    });
+    all.collect()
 }

@@ -82,8 +82,13 @@ impl<'a> Driver<'a> {
 
     fn turn(&mut self, exchange: ExchangeId, turn: Turn) {
         match turn {
-            Turn::Answers(part) => self.host.from_upstream(exchange, part),
+            Turn::Answers(part) => {
+                let part = self.comes_in(exchange, part);
+                self.host.from_upstream(exchange, part);
+            }
+            Turn::Resets if self.node_failed(exchange, Fault::Reset) => {}
             Turn::Resets => self.host.upstream_reset(exchange),
+            Turn::Garbage if self.node_failed(exchange, Fault::Garbage) => {}
             Turn::Garbage => self.host.upstream_garbage(exchange),
             Turn::TimesOut => self.times_out(exchange),
             Turn::ClientLeaves => self.host.from_client(exchange, Part::Reset),

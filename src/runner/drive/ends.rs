@@ -9,8 +9,12 @@ use std::sync::Arc;
 impl Driver<'_> {
     /// The scripted origin gets a piece of a request, and answers when it has all of it.
     pub(super) fn upstream(&mut self, exchange: ExchangeId, part: &Part) {
-        let Some(flight) = self.flights.get_mut(&exchange) else { return };
+        let Some(flight) = self.flights.get(&exchange) else { return };
         let (Traffic::Request(request), place) = (flight.traffic, flight.place) else { return };
+        let refused = matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown));
+        if !self.goes_out(exchange, part, refused) {
+            return;
+        }
         let begins = matches!(part, Part::Headers { .. });
         let complete = matches!(
             part,
@@ -21,9 +25,11 @@ impl Driver<'_> {
             self.fail(place, [failure]);
         }
         let Some(flight) = self.flights.get_mut(&exchange) else { return };
-        if begins && matches!(request.upstream, Upstream::Fail(Fault::Refused | Fault::Unknown)) {
+        if begins && refused {
             flight.answered = true;
-            self.host.upstream_refused(exchange);
+            if !self.node_failed(exchange, Fault::Refused) {
+                self.host.upstream_refused(exchange);
+            }
             return;
         }
         if !(complete || (begins && request.early)) || flight.answered {
@@ -45,8 +51,20 @@ impl Driver<'_> {
     }
 
     pub(super) fn times_out(&mut self, exchange: ExchangeId) {
-        let at = self.now().saturating_add(ROUTE_TIMEOUT_NS);
+        let patience = self.patience_ns(exchange).unwrap_or(ROUTE_TIMEOUT_NS);
+        let at = self.now().saturating_add(patience);
         self.schedule(at, Due::UpstreamTimeout(exchange));
+    }
+
+    /// The upstream took too long: before it began to answer, or in the middle of it.
+    pub(super) fn timed_out(&mut self, exchange: ExchangeId) {
+        let begun = match self.flights.get(&exchange).map(|flight| flight.traffic) {
+            Some(Traffic::Request(request)) => !matches!(request.upstream, Upstream::Fail(_)),
+            Some(Traffic::Connect(_)) | None => true,
+        };
+        if begun || !self.node_failed(exchange, Fault::Timeout) {
+            self.host.upstream_timed_out(exchange);
+        }
     }
 
     /// A plugin's call meets the first plan for its upstream that has not been used.
@@ -132,7 +150,7 @@ impl Driver<'_> {
             let said = |place: Place| self.written(place).is_some_and(|step| asked(&step.expect));
             let expected = asked(&self.case.expect) || said(place) || said(Place::of(place.step));
             let at = self.events();
-            let names: Vec<String> = self.scenario.plugins.iter().map(|p| p.name.clone()).collect();
+            let names = self.names();
             if let Some((plugin, direction)) = paused {
                 let what = kind.direction(direction);
                 self.host.world_mut().finding(

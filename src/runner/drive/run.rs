@@ -116,6 +116,7 @@ pub fn label(step: &Step, scenario: &Scenario) -> String {
             let targets: Vec<String> = step.requests().map(target).collect();
             format!("concurrent {}", targets.join(", "))
         }
+        StepKind::Admin(admin) => format!("admin {} {}", admin.method, admin.target.value),
         StepKind::Connect(_) => "connect".to_owned(),
         StepKind::Advance(duration) => format!("advance {duration:?}"),
         StepKind::Reconfigure { plugin, .. } => match scenario.plugins.get(*plugin) {

@@ -178,6 +178,7 @@ pub fn cast<'a>(
         | StepKind::Reconfigure { .. }
         | StepKind::ForeignFunction { .. }
         | StepKind::Concurrent(_)
+        | StepKind::Admin(_)
         | StepKind::Shutdown => match connects(job) {
             true => Origin::Tcp,
             false => Origin::Http2,
@@ -307,6 +308,7 @@ pub fn rehearse_otherwise(job: &Job<'_>, rehearsal: &Rehearsal, plugins: &Plugin
             StepKind::Reconfigure { .. }
             | StepKind::ForeignFunction { .. }
             | StepKind::Concurrent(_)
+            | StepKind::Admin(_)
             | StepKind::Shutdown => {}
         }
         for callout in &mut step.callouts {
@@ -317,7 +319,8 @@ pub fn rehearse_otherwise(job: &Job<'_>, rehearsal: &Rehearsal, plugins: &Plugin
         }
     }
     let (host, store) = (job.host.clone(), job.store);
-    let other = Job { scenario: &scenario, case: Cow::Owned(case), profile: &LATER, host, store, real: None };
+    let other =
+        Job { scenario: &scenario, case: Cow::Owned(case), profile: &LATER, host, store, gateway: None, real: None };
     case::rehearse(&other, plugins)
 }
 

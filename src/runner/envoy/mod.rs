@@ -168,6 +168,12 @@ fn prepare<'a>(at: usize, job: &'a Job<'a>, plugins: &Plugins) -> Result<Box<Cas
         result.status = CaseStatus::Skipped(reason.clone());
         return Err(Box::new(result));
     }
+    if job.scenario.gateway.is_some() {
+        result.status = CaseStatus::Unseen;
+        let why = "the routes of a gateway are APISIX's, and Envoy has none of them".to_owned();
+        result.unseen.push(Unseen { what: "case".to_owned(), why, span: Some(job.case.span.clone()) });
+        return Err(Box::new(result));
+    }
     let rehearsal = case::rehearse(job, plugins);
     let mut modules = Vec::new();
     for spec in &job.scenario.plugins {

@@ -285,7 +285,10 @@ impl<'a> Player<'a> {
             StepKind::Request(request) => self.request(index, request).await,
             StepKind::Advance(duration) => self.advance(*duration).await,
             // Such a case was not let in.
-            StepKind::Reconfigure { .. } | StepKind::ForeignFunction { .. } | StepKind::Concurrent(_) => Ok(()),
+            StepKind::Reconfigure { .. }
+            | StepKind::ForeignFunction { .. }
+            | StepKind::Concurrent(_)
+            | StepKind::Admin(_) => Ok(()),
             StepKind::Connect(connect) => self.connect(index, connect).await,
             StepKind::Shutdown => {
                 self.settle().await?;

@@ -240,7 +240,12 @@ fn judged(cast: &Cast<'_>, mut played: Played, error: Option<&EnvoyError>, begun
         }
     }
     let expected_crash = crash.is_some();
-    result.failures = case::judge(&cast.job.with_case(cast.case.clone()), &played.steps, &played.events);
+    result.failures = case::judge(
+        &cast.job.with_case(cast.case.clone()),
+        &played.steps,
+        &played.events,
+        &case::names(cast.job.scenario),
+    );
     match error {
         // Nobody outlives it: what else is expected of the case, no one was left to see.
         Some(error) if error.is_crash() && expected_crash => {
@@ -286,7 +291,7 @@ fn not_started(cast: &Cast<'_>, error: &EnvoyError, records: &[Record], begun: I
         let known = cast.rehearsal.refused.iter().map(|reason| reason.title.as_str());
         let text = known.chain([failure.title.as_str()]).collect::<Vec<_>>().join("\n");
         (result.failures, result.status) = match asked {
-            true => case::judge_refusal(&job, &text),
+            true => case::judge_refusal(&job, &text, &case::names(job.scenario)),
             false => (vec![failure], CaseStatus::NotStarted),
         };
         result.refusal = Some(text);
@@ -298,7 +303,7 @@ fn not_started(cast: &Cast<'_>, error: &EnvoyError, records: &[Record], begun: I
         if error.is_crash() {
             tracer.crashed(&error.to_string());
         }
-        result.failures = case::judge_start(&job, failure, &tracer.events);
+        result.failures = case::judge_start(&job, failure, &tracer.events, &case::names(job.scenario));
         result.status = match (result.failures.is_empty(), cast.judged) {
             (false, _) => CaseStatus::NotStarted,
             (true, 0) => CaseStatus::Unseen,

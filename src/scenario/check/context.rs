@@ -34,6 +34,8 @@ pub(super) struct Cx<'s> {
     broken: BTreeMap<usize, usize>,
     /// The file is about HTTP/1.1.
     pub http1: bool,
+    /// Requests are routed by a gateway.
+    pub gateway: bool,
     /// The names of the chain, for `reconfigure`; `None` if the plugins themselves are wrong.
     pub plugins: Option<Vec<String>>,
     regexes: HashMap<String, Regex>,
@@ -52,6 +54,7 @@ impl<'s> Cx<'s> {
             said: HashSet::new(),
             broken: BTreeMap::new(),
             http1: true,
+            gateway: false,
             plugins: None,
             regexes: HashMap::new(),
             files: HashMap::new(),
@@ -133,6 +136,11 @@ impl<'s> Cx<'s> {
     /// A path of the scenario, relative to the file it stands in.
     pub fn resolve(&self, path: &str) -> PathBuf {
         self.folder.join(path)
+    }
+
+    /// The folder of the scenario file.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Says that a file is not there, or can't be read.

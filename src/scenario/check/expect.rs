@@ -3,8 +3,9 @@
 use super::context::{Cx, quote};
 use super::file::wanted;
 use super::headers::{self, Part};
-use super::keys::{self, CALL_SEEN, CLIENT_SEES, EXPECT, ON, TRAP, UPSTREAM_SEES};
+use super::keys::{self, ADMIN_SEEN, CALL_SEEN, CLIENT_SEES, EXPECT, ON, TRAP, UPSTREAM_SEES};
 use super::matcher;
+use super::read::Fields;
 use crate::abi::{ALL_CALLBACKS, Action, Callback, LogLevel, Returns};
 use crate::scenario::HostKind;
 use crate::scenario::model::{
@@ -28,6 +29,18 @@ type ByName = Vec<(Spanned<String>, Match)>;
 /// The whole mapping.
 pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
     let fields = cx.fields(node, "`expect`", &EXPECT)?;
+    of_fields(cx, &fields)
+}
+
+/// What is expected of an `admin` step: the answer, and what plugins do meanwhile.
+pub(super) fn of_admin(cx: &mut Cx, node: &Node) -> Option<Expect> {
+    let fields = cx.fields(node, "`expect`", &ADMIN_SEEN)?;
+    let answer = message_of(cx, &fields, Side::Client);
+    let rest = of_fields(cx, &fields)?;
+    Some(Expect { admin: Some(answer?), ..rest })
+}
+
+fn of_fields(cx: &mut Cx, fields: &Fields) -> Option<Expect> {
     let upstream_sees = fields.get("upstream_sees").map(|node| seen(cx, node, "`upstream_sees`", Side::Upstream));
     let client_sees = fields.get("client_sees").map(|node| seen(cx, node, "`client_sees`", Side::Client));
     let actions = fields.get("actions").map(|node| actions(cx, node));
@@ -51,6 +64,7 @@ pub(super) fn expect(cx: &mut Cx, node: &Node) -> Option<Expect> {
     let load = fields.get("load").map(|node| load(cx, node));
     let on = fields.get("on").map(|node| on(cx, node));
     Some(Expect {
+        admin: None,
         upstream_sees: wanted(upstream_sees)?,
         client_sees: wanted(client_sees)?,
         actions: wanted(actions)?.unwrap_or_default(),
@@ -120,9 +134,17 @@ pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Optio
         Side::Client => &CLIENT_SEES,
     };
     let fields = cx.fields(node, name, place)?;
+    message_of(cx, &fields, side)
+}
+
+fn message_of(cx: &mut Cx, fields: &Fields, side: Side) -> Option<MessageExpect> {
     let mut part = |key: &str| fields.get(key).map(|node| matcher::matcher(cx, node, &format!("`{key}`")));
     let (method, path, authority, scheme) = (part("method"), part("path"), part("authority"), part("scheme"));
-    let (status, body) = (part("status"), part("body"));
+    let (status, body, node) = (part("status"), part("body"), part("node"));
+    if let (Some((key, _)), false) = (fields.entry("node"), cx.gateway) {
+        let problem = cx.at(&key.span, "`node` without `gateway`");
+        cx.push(problem.hint("a gateway chooses one of an upstream's nodes; here there is one origin"));
+    }
     if let (Side::Client, Some(Some(Match { matcher: Matcher::Equal(text), span }))) = (side, &status) {
         let code = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u16>().ok());
         // Hosts write other numbers than HTTP has, if a plugin says so (Envoy 1.40: any of 16 bits).
@@ -139,8 +161,9 @@ pub(super) fn message(cx: &mut Cx, node: &Node, name: &str, side: Side) -> Optio
     let headers = fields.get("headers").map(|node| message_headers(cx, node, "`headers`", side));
     let trailers = fields.get("trailers").map(|node| message_headers(cx, node, "`trailers`", side));
     Some(MessageExpect {
-        span: node.span.clone(),
+        span: fields.node.span.clone(),
         nothing: false,
+        node: wanted(node)?,
         ends: wanted(ends)?,
         status: wanted(status)?,
         method: wanted(method)?,

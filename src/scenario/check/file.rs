@@ -3,7 +3,7 @@
 use super::context::{Cx, quote};
 use super::keys::{self, FILE, LIMITS, ON_TRAP, REDACT};
 use super::read::Fields;
-use super::{case, foreign, matcher, plugin};
+use super::{case, foreign, gateway, matcher, plugin};
 use crate::scenario::model::{
     Limits, OnTrap, PropertyValue, Protocol, Redaction, Scenario, Spanned, TrapRequest, TrapVm,
 };
@@ -13,17 +13,29 @@ use bytes::Bytes;
 /// 2026-01-01T00:00:00Z
 const DEFAULT_CLOCK_NS: u64 = 1_767_225_600_000_000_000;
 const DEFAULT_HOST: &str = "envoy";
+/// What the host is by default where there is a gateway: its model is APISIX's.
+const GATEWAY_HOST: &str = "apisix";
 const HOSTS: &[&str] = &["envoy", "apisix", "spec"];
 const PROTOCOLS: &[(&str, Protocol)] = &[("http/1.1", Protocol::Http1), ("h2", Protocol::H2)];
 
 /// Checks a whole file.
 pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
     let fields = cx.fields(root, "a scenario file", &FILE)?;
-    let plugins = plugin::plugins(cx, &fields);
+    let present = fields.present(&["plugin", "plugins", "gateway"]);
+    cx.only_one(&present, "a scenario");
+    cx.gateway = fields.get("gateway").is_some();
+    let gateway = fields.get("gateway").map(|node| gateway::document(cx, node));
+    let plugins = match present.as_slice() {
+        [(key, _), ..] if key.text == "gateway" => plugin::none(cx, &fields),
+        _ => plugin::plugins(cx, &fields),
+    };
     cx.plugins = plugins.as_ref().map(|plugins| plugins.iter().map(|plugin| plugin.name.clone()).collect());
     let hosts = match fields.get("host") {
         Some(node) => hosts(cx, node),
-        None => Some(vec![Spanned { value: DEFAULT_HOST.to_string(), span: 0..0 }]),
+        None => {
+            let value = if cx.gateway { GATEWAY_HOST } else { DEFAULT_HOST };
+            Some(vec![Spanned { value: value.to_string(), span: 0..0 }])
+        }
     };
     let protocol = match fields.get("protocol") {
         Some(node) => protocol(cx, node),
@@ -68,6 +80,7 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
     Some(Scenario {
         source: cx.source().clone(),
         plugins: plugins?,
+        gateway: wanted(gateway)?,
         hosts: hosts?,
         protocol: protocol?,
         properties: properties?,

@@ -17,6 +17,7 @@ pub(super) static FILE: Place = Place {
     keys: &[
         "plugin",
         "plugins",
+        "gateway",
         "config",
         "host",
         "protocol",
@@ -29,7 +30,7 @@ pub(super) static FILE: Place = Place {
         "redact",
         "cases",
     ],
-    later: &["gateway"],
+    later: &[],
     near: &[&PLUGIN, &CASE, &REQUEST, &LIMITS, &EXPECT],
 };
 
@@ -75,12 +76,13 @@ pub(super) static CASE: Place = Place {
         "reconfigure",
         "on_foreign_function",
         "concurrent",
+        "admin",
         "shutdown",
         "upstream",
         "callouts",
         "expect",
     ],
-    later: &["admin"],
+    later: &[],
     near: &[&REQUEST, &EXPECT, &FILE, &CLIENT_SEES],
 };
 
@@ -93,13 +95,38 @@ pub(super) static STEP: Place = Place {
         "reconfigure",
         "on_foreign_function",
         "concurrent",
+        "admin",
         "shutdown",
         "upstream",
         "callouts",
         "expect",
     ],
-    later: &["admin"],
+    later: &[],
     near: &[&REQUEST, &EXPECT, &CASE, &FILE, &CLIENT_SEES],
+};
+
+pub(super) static ADMIN: Place =
+    Place { name: "`admin`", keys: &["send", "headers", "body"], later: &[], near: &[&STEP, &ADMIN_SEEN] };
+
+/// What can be expected of a call to the admin API.
+pub(super) static ADMIN_SEEN: Place = Place {
+    name: "`expect` of an `admin` step",
+    keys: &[
+        "status",
+        "headers",
+        "body",
+        "actions",
+        "logs",
+        "no_logs",
+        "shared_data",
+        "metrics",
+        "trap",
+        "crash",
+        "findings",
+        "no_findings",
+    ],
+    later: &[],
+    near: &[&EXPECT, &CLIENT_SEES],
 };
 
 /// What is in flight together with others: what a step with a request has.
@@ -112,7 +139,7 @@ pub(super) static CONCURRENT_ITEM: Place = Place {
 
 /// What a step does; exactly one of these.
 pub(super) const STEP_KINDS: &[&str] =
-    &["request", "connect", "advance", "reconfigure", "on_foreign_function", "concurrent", "shutdown"];
+    &["request", "connect", "advance", "reconfigure", "on_foreign_function", "concurrent", "admin", "shutdown"];
 
 pub(super) static REQUEST: Place = Place {
     name: "`request`",
@@ -221,7 +248,7 @@ pub(super) static ON: Place = Place { name: "`on`", keys: &["spec", "envoy", "ap
 
 pub(super) static UPSTREAM_SEES: Place = Place {
     name: "a request that is expected",
-    keys: &["method", "path", "authority", "scheme", "headers", "body", "trailers", "ends"],
+    keys: &["node", "method", "path", "authority", "scheme", "headers", "body", "trailers", "ends"],
     later: &[],
     near: &[&CLIENT_SEES, &EXPECT],
 };

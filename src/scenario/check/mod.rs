@@ -12,6 +12,7 @@ mod context;
 mod expect;
 mod file;
 mod foreign;
+mod gateway;
 mod grpc;
 mod headers;
 mod keys;

@@ -15,13 +15,13 @@ const PHASES: &[(&str, RequestPhase)] = &[("rewrite", RequestPhase::Rewrite), ("
 /// The chain of the file.
 pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
     let present = file.present(&["plugin", "plugins"]);
-    cx.only_one(&present, "a scenario");
     let top_config = file.entry("config");
     let (key, node) = match present.as_slice() {
         [(key, node), ..] => (key, node),
         [] => {
-            if !file.later && !file.misspelt(&["plugin", "plugins"]) {
-                let hint = "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`";
+            if !file.later && !file.misspelt(&["plugin", "plugins", "gateway"]) {
+                let hint = "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`, or a \
+                            `gateway`";
                 cx.push(cx.at(&start(file), "`plugin` is missing").hint(hint));
             }
             return None;
@@ -53,6 +53,17 @@ pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
     }
     let specs: Vec<_> = items.iter().filter_map(|item| plugin(cx, item)).collect();
     (specs.len() == items.len()).then_some(specs)
+}
+
+/// A gateway's plugins stand in its document, with their configurations.
+pub(super) fn none(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
+    if let Some((key, _)) = file.entry("config") {
+        let problem = cx.at(&key.span, "`config` stands beside `gateway`").label("for which plugin?");
+        cx.push(
+            problem.hint("routes, services and global rules have the configurations: `plugins: { name: { conf: … } }`"),
+        );
+    }
+    Some(Vec::new())
 }
 
 /// The beginning of the file: where something is missing there is no better place.

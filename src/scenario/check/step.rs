@@ -4,15 +4,15 @@ use super::context::{Cx, quote};
 use super::file::wanted;
 use super::keys::{RECONFIGURE, STEP, STEP_KINDS};
 use super::read::Fields;
-use super::{callout, concurrent, connect, expect, foreign, plugin, request};
+use super::{callout, concurrent, connect, expect, foreign, gateway, plugin, request};
 use crate::scenario::model::{Step, StepKind};
-use crate::scenario::yaml::Node;
+use crate::scenario::yaml::{Key, Node};
 
 /// A step of `steps`.
 pub(super) fn of_list(cx: &mut Cx, node: &Node) -> Option<Step> {
     let fields = cx.fields(node, "a step", &STEP)?;
     if fields.present(STEP_KINDS).is_empty() && !fields.later && !fields.misspelt(STEP_KINDS) {
-        let hint = "a step has `request`, `connect`, `advance`, `reconfigure`, `on_foreign_function`, `concurrent` or `shutdown`";
+        let hint = "a step has `request`, `connect`, `advance`, `reconfigure`, `on_foreign_function`, `concurrent`, `admin` or `shutdown`";
         cx.push(cx.at(&node.span, "this step does nothing").hint(hint));
     }
     step(cx, &fields)
@@ -22,6 +22,9 @@ pub(super) fn of_list(cx: &mut Cx, node: &Node) -> Option<Step> {
 pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
     let present = fields.present(STEP_KINDS);
     cx.only_one(&present, "a step");
+    if let Some((key, _)) = present.first().filter(|_| cx.gateway) {
+        not_with_gateway(cx, key);
+    }
     let kind = present.first().and_then(|(key, node)| match key.text.as_str() {
         "request" => {
             request::request(cx, node, fields.get("upstream")).map(|request| StepKind::Request(Box::new(request)))
@@ -30,6 +33,7 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
         "advance" => cx.duration(node, "`advance`").map(StepKind::Advance),
         "reconfigure" => reconfigure(cx, node),
         "on_foreign_function" => foreign::called(cx, node),
+        "admin" => gateway::admin(cx, node).map(|admin| StepKind::Admin(Box::new(admin))),
         "concurrent" => concurrent::concurrent(cx, node).map(StepKind::Concurrent),
         _ => shutdown(cx, node),
     });
@@ -51,15 +55,35 @@ pub(super) fn step(cx: &mut Cx, fields: &Fields) -> Option<Step> {
                         .hint("nothing answers calls that are made while the VM goes"),
                 );
             }
+            if does("admin") {
+                let problem = cx.at(&key.span, "`callouts` beside `admin`");
+                cx.push(problem.hint("on APISIX only requests make calls: put it beside the request"));
+            }
             callout::callouts(cx, node)
         }
         None => Some(Vec::new()),
     };
-    let expect = fields.get("expect").map(|node| expect::expect(cx, node));
+    let expect = fields.get("expect").map(|node| match does("admin") {
+        true => expect::of_admin(cx, node),
+        false => expect::expect(cx, node),
+    });
     if let (true, Some(Some(expect))) = (does("concurrent"), &expect) {
         concurrent::about_all(cx, expect);
     }
     Some(Step { span: fields.node.span.clone(), kind: kind?, callouts: callouts?, expect: wanted(expect)? })
+}
+
+/// Steps that a gateway has other ways for, or none.
+fn not_with_gateway(cx: &mut Cx, key: &Key) {
+    let hint = match key.text.as_str() {
+        "reconfigure" => {
+            "configurations stand in the gateway's objects: `admin: { send: PATCH /apisix/admin/routes/1, body: … }`"
+        }
+        "connect" => "a gateway's routes are for HTTP; plugins on TCP streams are tested with `plugin`",
+        "on_foreign_function" => "APISIX does not know proxy_on_foreign_function; it is tested with `plugin`",
+        _ => return,
+    };
+    cx.push(cx.at(&key.span, format!("`{}` in a file with `gateway`", key.text)).hint(hint));
 }
 
 fn shutdown(cx: &mut Cx, node: &Node) -> Option<StepKind> {

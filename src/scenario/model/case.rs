@@ -1,6 +1,6 @@
 //! A case and its steps: what happens, in order.
 
-use super::{Callout, Expect, Request, Spanned};
+use super::{Admin, Callout, Expect, Request, Spanned};
 use crate::diagnostic::Span;
 use crate::trace::Peer;
 use bytes::Bytes;
@@ -64,6 +64,8 @@ pub enum StepKind {
     Advance(Duration),
     /// Requests that are in flight together; every one is a step of the kind [`StepKind::Request`].
     Concurrent(Vec<Step>),
+    /// A call to the gateway's admin API.
+    Admin(Box<Admin>),
     /// A new plugin configuration, for the plugin at this place of the chain.
     Reconfigure {
         /// The place in [`Scenario::plugins`].

@@ -15,6 +15,8 @@ pub struct Expect {
     pub upstream_sees: Option<MessageExpect>,
     /// The response at the client.
     pub client_sees: Option<MessageExpect>,
+    /// What the admin API answers.
+    pub admin: Option<MessageExpect>,
     /// The results of each callback's calls, in order.
     pub actions: Vec<ActionsExpect>,
     /// These appear in this order; others may come between.
@@ -75,6 +77,8 @@ pub struct MessageExpect {
     pub authority: Option<Match>,
     /// `:scheme`
     pub scheme: Option<Match>,
+    /// The node of an upstream that it goes to, `host:port`.
+    pub node: Option<Match>,
     /// By name; a list of matches is the repeated header, value by value.
     pub headers: Vec<(Spanned<String>, Vec<Match>)>,
     /// All chunks together.

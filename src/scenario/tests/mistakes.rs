@@ -88,8 +88,8 @@ fn the_top_level() {
     in_file("plugin: plugin.wasm\ncases: [ a ]\n", &[(2, "expected a mapping, found text", "key: value")]);
     in_file("just text", &[(1, "expected a mapping, found text", "")]);
     in_file(
-        "gateway: { routes: [] }\ncases: [ { name: a, shutdown: true } ]",
-        &[(1, "`gateway` is not supported by this version of pwtest yet", "")],
+        "gateway: { routes: [] }\nplugin: plugin.wasm\ncases: [ { name: a, shutdown: true } ]",
+        &[(2, "`gateway` and `plugin` exclude each other", "a scenario is one or the other")],
     );
     in_file(
         "plugin: plugin.wasm\nplugins: [ plugin.wasm ]\ncases: [ { name: a, shutdown: true } ]",
@@ -163,7 +163,6 @@ fn cases_and_steps() {
     case("request: GET http://a, advance: 5s", "`request` and `advance` exclude each other", "one or the other");
     case("request: GET http://a, steps: [ { shutdown: true } ]", "stands beside `steps`", "belongs into");
     case("steps: [ { expect: {} } ]", "this step does nothing", "`advance`");
-    case("steps: [ { admin: {} } ]", "`admin` is not supported", "");
     case("advance: 5s, upstream: 200", "`upstream` without `request`", "same step");
     case("shutdown: true, callouts: []", "`callouts` beside `shutdown`", "");
     case("shutdown: false", "does nothing", "");
@@ -179,6 +178,40 @@ fn cases_and_steps() {
     in_file(&chain("{ plugin: x, config: y }"), &[(3, "no plugin is called `x`", "`plugin`")]);
     in_file(&chain("{ plugin: plugin, config: y }"), &[(3, "2 plugins are called `plugin`", "1 or 2")]);
     in_file(&chain("{ plugin: 3, config: y }"), &[(3, "no plugin is called `3`", "")]);
+}
+
+/// One mistake in a case of a file with a gateway; `text` is the inside of a mapping in braces.
+fn gateway(text: &str, title: &'static str, help: &'static str) {
+    in_file(&format!("gateway: {{ routes: [] }}\ncases:\n- {{ name: a, {text} }}\n"), &[(3, title, help)]);
+}
+
+#[test]
+fn gateways() {
+    let with = |text: &str| format!("{text}\ncases: [ {{ name: a, shutdown: true }} ]");
+    in_file(&with("gatway: { routes: [] }"), &[(1, "unknown key `gatway`", "did you mean `gateway`?")]);
+    in_file(&with("gateway: gone.yaml"), &[(1, "no such file", "relative to the scenario file")]);
+    in_file(&with("gateway: []"), &[(1, "expected a path or a mapping, found a list", "")]);
+    in_file(&with("gateway:"), &[(1, "found nothing", "write a value")]);
+    in_file(&with("gateway: { routes: [] }\nconfig: a"), &[(2, "`config` stands beside `gateway`", "conf: …")]);
+    gateway("reconfigure: a", "`reconfigure` in a file with `gateway`", "PATCH /apisix/admin/routes/1");
+    gateway("connect: [ { client: a } ]", "`connect` in a file with `gateway`", "`plugin`");
+    gateway("on_foreign_function: { function_id: 1 }", "`on_foreign_function` in a file with `gateway`", "APISIX");
+    gateway("admn: GET /", "unknown key `admn`", "did you mean `admin`?");
+    gateway("admin: [ a ]", "expected `METHOD PATH` or a mapping, found a list", "");
+    gateway("admin: { body: {} }", "`send` is missing", "PUT /apisix/admin/routes/1");
+    gateway("admin: { send: GET /, trailers: {} }", "unknown key `trailers`", "`send`, `headers` and `body`");
+    gateway("admin: GET", "`GET` is not `METHOD PATH`", "PUT /apisix/admin/routes/1");
+    gateway("admin: G(T /", "`G(T` is not a method", "");
+    gateway("admin: GET http://a/", "`http://a/` is not a path", "address of the admin API");
+    gateway("admin: GET /a b", "a path can't hold a space", "%20");
+    gateway("admin: GET /, upstream: 200", "`upstream` without `request`", "");
+    gateway("admin: GET /, callouts: []", "`callouts` beside `admin`", "beside the request");
+    gateway("admin: GET /, expect: { client_sees: {} }", "unknown key `client_sees`", "a key of `expect`");
+    gateway("admin: GET /, expect: { status: OK }", "`OK` is not a status code", "");
+    gateway("request: GET http://a/, expect: { status: 200 }", "unknown key `status`", "a key of `client_sees`");
+    gateway("request: GET http://a/, admin: GET /", "exclude each other", "");
+    case("admin: GET /", "`admin` without `gateway`", "`reconfigure`");
+    expect("upstream_sees: { node: a }", "`node` without `gateway`", "one origin");
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! Scenarios with a gateway: what is said of a wrong one, and where one is not played.
+
+use crate::support::{check, pwtest, workspace};
+use libtest_mimic::{Failed, Trial};
+
+/// One trial for each thing.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("cli: a gateway that is wrong is not run", wrong),
+        Trial::test("cli: the node and the answer of the admin API are judged", judged),
+        Trial::test("cli: the modules of a gateway that are not there", missing),
+    ]
+}
+
+const GATEWAY: &str = "gateway:
+  routes:
+    - { id: r, uri: /hello, upstream: { type: roundrobin, nodes: { '127.0.0.1:1980': 1 } } }
+cases:
+  - name: one
+    snapshot: false
+    steps:
+      - request: GET http://app.test/hello
+        expect: { upstream_sees: { node: '127.0.0.1:1980' } }
+      - admin: GET /apisix/admin/routes/r
+        expect: { status: 200, headers: { x-api-version: v3 }, body: { json: { value: { uri: /hello } } } }
+";
+
+fn wrong() -> Result<(), Failed> {
+    let document = "routes:\n  - { id: r, uri: /hello, upstreams: 1 }\n";
+    let folder = workspace(&[
+        ("inline.yaml", &GATEWAY.replace("uri: /hello,", "urii: /hello,")),
+        ("file.yaml", "gateway: gateway.yaml\ncases: [ { name: a, request: GET http://a/ } ]\n"),
+        ("gateway.yaml", document),
+    ]);
+    let inline = pwtest(folder.path(), &["run", "inline.yaml"]);
+    check(inline.code == 2, "a wrong document is invalid input", &inline)?;
+    check(inline.stderr.contains("inline.yaml:3:"), "its place is in the scenario", &inline)?;
+    let file = pwtest(folder.path(), &["run", "file.yaml"]);
+    check(file.code == 2, "so is one in a file of its own", &file)?;
+    check(file.stderr.contains("gateway.yaml:2:"), "its place is in that file", &file)
+}
+
+fn judged() -> Result<(), Failed> {
+    let folder = workspace(&[
+        ("good.yaml", GATEWAY),
+        (
+            "bad.yaml",
+            &GATEWAY
+                .replace("node: '127.0.0.1:1980' }", "node: '127.0.0.1:1981' }")
+                .replace("status: 200, ", "status: 404, "),
+        ),
+    ]);
+    let good = pwtest(folder.path(), &["run", "good.yaml"]);
+    check(good.code == 0, "everything holds", &good)?;
+    let bad = pwtest(folder.path(), &["run", "bad.yaml"]);
+    check(bad.code == 1, "two things don't hold", &bad)?;
+    for text in ["node at the upstream is", "bad.yaml:9:", "status of the answer is 200, expected 404", "bad.yaml:11:"]
+    {
+        check(bad.stdout.contains(text), &format!("{text:?} is missing"), &bad)?;
+    }
+    Ok(())
+}
+
+fn missing() -> Result<(), Failed> {
+    let gone = GATEWAY.replace("gateway:", "gateway:\n  wasm.plugins: [ { name: x, priority: 1, file: gone.wasm } ]");
+    let folder = workspace(&[("a.yaml", &gone)]);
+    let ran = pwtest(folder.path(), &["run", "a.yaml"]);
+    check(ran.code == 3, "a module that is not there can't be loaded", &ran)?;
+    check(ran.stdout.contains("gone.wasm"), "it is named", &ran)
+}
