@@ -13,6 +13,8 @@ mod readme;
 mod scenarios;
 #[cfg(feature = "proxy")]
 mod serve;
+#[cfg(feature = "proxy")]
+mod serve_cli;
 mod support;
 
 use libtest_mimic::{Arguments, run};
@@ -31,5 +33,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(readme::trials());
     #[cfg(feature = "proxy")]
     trials.extend(serve::trials());
+    #[cfg(feature = "proxy")]
+    trials.extend(serve_cli::trials());
     run(&arguments, trials).exit_code()
 }

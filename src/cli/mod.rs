@@ -10,6 +10,8 @@ mod hosts;
 pub mod review;
 pub mod run;
 mod select;
+#[cfg(feature = "proxy")]
+pub mod serve;
 
 use crate::runner::{EnvoyError, RunError};
 use clap::{Parser, Subcommand};
@@ -28,6 +30,9 @@ struct Cli {
 enum Command {
     /// Run scenarios: drive plugins in memory, judge them, compare snapshots.
     Run(run::RunArgs),
+    /// Serve plugins as a reverse proxy, configured as APISIX is.
+    #[cfg(feature = "proxy")]
+    Serve(Box<serve::ServeArgs>),
     /// Look at what changed in a plugin's behaviour; accept or reject.
     Review(review::ReviewArgs),
     /// Check whether hosts load a module, and what will not work there, without running it.
@@ -55,6 +60,8 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
+        #[cfg(feature = "proxy")]
+        Command::Serve(args) => serve::run(&args),
         Command::Review(args) => review::run(&args, colour(&std::io::stdout()), &select::cases_of),
         Command::Check(args) => check::run(&args),
         Command::Conformance(args) => conformance::run(&args),

@@ -10,18 +10,16 @@ use super::lane::{Asker, Lane};
 use super::live::Live;
 use super::observer::{Access, Try};
 use super::pool::{Address, Idle};
-use super::settings::Serves;
 use super::upstream::{self, Connecting, Fault, Http1};
+use super::way::Way;
 use super::wire::Wire;
 use super::worker::Worker;
-use crate::abi::ExchangeId;
-use crate::gateway::model::{Node, Upstream};
+use crate::abi::{ExchangeId, LogLevel};
 use crate::host::Host;
 use crate::message::{Headers, Part};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -55,8 +53,7 @@ pub(super) struct Flight {
     received_bytes: u64,
     out: Outgoing,
     link: Link,
-    upstream: Arc<Upstream>,
-    tried: Vec<Node>,
+    way: Way,
     /// The last time that the upstream did anything, or was asked to.
     since: Instant,
     tries: Vec<Try>,
@@ -96,10 +93,8 @@ impl Flight {
     /// A request that has just come, with its head. None where nobody serves any more.
     pub(super) fn open(worker: &Rc<Worker>, asker: Asker, headers: Headers, end_of_stream: bool) -> Option<Self> {
         let live = worker.live()?;
-        let Serves::Chain { upstream, .. } = &live.generation.serves;
-        let upstream = upstream.clone();
         let began = asker.began;
-        let (exchange, lane) = live.open(asker);
+        let (exchange, lane, way) = live.open(asker);
         let mut flight = Self {
             worker: worker.clone(),
             live,
@@ -109,8 +104,7 @@ impl Flight {
             received_bytes: 0,
             out: Outgoing { whole: true, ..Outgoing::default() },
             link: Link::Idle,
-            upstream,
-            tried: Vec::new(),
+            way,
             since: began,
             try_began: began,
             tries: Vec::new(),
@@ -175,7 +169,7 @@ impl Flight {
 
     /// When the upstream has taken too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let timeout = &self.upstream.timeout;
+        let timeout = self.way.timeout();
         let ms = match &self.link {
             Link::Connecting(..) => timeout.connect_ms,
             Link::Open(link, _) if link.waiting() > 0 => timeout.send_ms,
@@ -276,7 +270,7 @@ impl Flight {
                 if !self.take_outgoing() {
                     return false;
                 }
-                self.choose();
+                self.goes_out();
                 true
             }
             Link::Connecting(connecting, _) => {
@@ -312,18 +306,13 @@ impl Flight {
         true
     }
 
-    /// Chooses the node that is asked, or asked next.
-    fn choose(&mut self) {
+    /// Chooses the node that is asked, or asked next; says whether there is one.
+    fn choose(&mut self) -> bool {
+        let node = self.way.next(&mut self.worker.balancer.borrow_mut(), &self.lane.asker);
+        let Some(node) = node else { return false };
         self.since = Instant::now();
         self.try_began = self.since;
-        let tried = &self.tried;
-        let node = self.upstream.nodes.iter().find(|node| node.weight > 0 && !tried.contains(node)).cloned();
-        let Some(node) = node else {
-            self.give_up(Fault::Refused);
-            return;
-        };
-        let address = (node.host.clone(), node.port);
-        self.tried.push(node);
+        let address = (node.host, node.port);
         match self.worker.pool.take(&address) {
             Some(idle) => {
                 self.asks(idle.peer);
@@ -331,6 +320,27 @@ impl Flight {
             }
             None => self.link = Link::Connecting(upstream::connect(&address), address),
         }
+        true
+    }
+
+    /// The plugins have let the request pass: it goes to a node, or the gateway answers.
+    fn goes_out(&mut self) {
+        if let Some(refusal) = self.way.refusal() {
+            self.link = Link::Over;
+            if let Some(line) = refusal.log {
+                self.feed(|host, exchange| host.world_mut().log_about(Some(exchange), LogLevel::Error, line));
+            }
+            self.gateway_answers(refusal.status, refusal.body.unwrap_or_default());
+        } else if !self.choose() {
+            self.give_up(Fault::Refused);
+        }
+    }
+
+    fn gateway_answers(&mut self, status: u16, body: &'static str) {
+        let mut headers = Headers::new();
+        self.way.comes_in(&mut headers, self.tries.iter().filter_map(|tried| tried.status));
+        let body = Bytes::from_static(body.as_bytes());
+        self.feed(|host, exchange| host.reply(exchange, u32::from(status), headers, body));
     }
 
     fn begin(&mut self, idle: Idle) {
@@ -351,7 +361,17 @@ impl Flight {
             while link.waiting() < bound
                 && let Some(part) = self.out.next()
             {
-                link.send(part);
+                let forwarded = match part {
+                    Part::Headers { headers, end_of_stream } => self
+                        .way
+                        .forwarded(headers, &self.lane.asker)
+                        .map(|headers| Part::Headers { headers, end_of_stream: *end_of_stream }),
+                    Part::Data { .. } | Part::Trailers(_) | Part::Metadata(_) | Part::Reset => None,
+                };
+                if let Some(Part::Headers { headers, .. }) = &forwarded {
+                    self.upstream_host = headers.get(b":authority").cloned().unwrap_or_default();
+                }
+                link.send(forwarded.as_ref().unwrap_or(part));
                 self.since = Instant::now();
                 moved = true;
             }
@@ -378,10 +398,11 @@ impl Flight {
             moved = true;
             self.since = Instant::now();
             match part {
-                Ok(part) => {
-                    if let Part::Headers { headers, .. } = &part {
+                Ok(mut part) => {
+                    if let Part::Headers { headers, .. } = &mut part {
                         self.upstream_status = status_of(headers);
                         self.note_try(self.upstream_status.unwrap_or(502));
+                        self.way.comes_in(headers, self.tries.iter().filter_map(|tried| tried.status));
                         // Nothing is tried again from here on.
                         self.out.forget();
                     }
@@ -405,7 +426,7 @@ impl Flight {
         if let Link::Open(link, address) = std::mem::replace(&mut self.link, Link::Over)
             && let Some(idle) = link.into_idle()
         {
-            self.worker.pool.keep(address, idle, &self.upstream.keepalive_pool, self.since);
+            self.worker.pool.keep(address, idle, &self.way.keepalive(), self.since);
         }
     }
 
@@ -445,20 +466,17 @@ impl Flight {
 
     /// Another node, if there is one and it may be tried.
     fn try_next(&mut self) -> bool {
-        let nodes = self.upstream.nodes.len();
-        let retries = self.upstream.retries.map_or(nodes.saturating_sub(1), |retries| retries as usize);
-        let left = self.upstream.nodes.iter().any(|node| node.weight > 0 && !self.tried.contains(node));
-        if self.tried.len() > retries || !left {
-            return false;
-        }
         self.out.again();
-        self.choose();
-        true
+        self.choose()
     }
 
     fn give_up(&mut self, fault: Fault) {
         self.link = Link::Over;
         let begun = self.upstream_status.is_some();
+        if self.way.has_gateway() && !begun {
+            self.gateway_answers(if fault == Fault::TimedOut { 504 } else { 502 }, "");
+            return;
+        }
         self.feed(|host, exchange| match fault {
             Fault::TimedOut => host.upstream_timed_out(exchange),
             Fault::Refused => host.upstream_refused(exchange),

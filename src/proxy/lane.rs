@@ -2,6 +2,7 @@
 
 use super::observer::About;
 use crate::abi::ExchangeId;
+use crate::gateway::facts::RequestFacts;
 use crate::message::{Headers, Part};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -25,6 +26,24 @@ pub(super) struct Asker {
     /// As they came, pseudo headers included.
     pub headers: Headers,
     pub began: Instant,
+}
+
+impl Asker {
+    /// What a gateway decides by.
+    pub(super) fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            method: &self.method,
+            target: &self.target,
+            authority: &self.authority,
+            scheme: b"http",
+            headers: &self.headers,
+            client: self.client.ip(),
+            client_port: self.client.port(),
+            server: self.server.ip(),
+            server_port: self.server.port(),
+            protocol: self.protocol,
+        }
+    }
 }
 
 /// The two queues of an exchange. Filled when the host has run, whoever made it run; emptied by the task that serves

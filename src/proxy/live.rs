@@ -3,13 +3,19 @@
 //! Everything that makes the host run goes through [`Live::run`], which carries out what the host leaves: pieces of
 //! messages into the lanes of their exchanges, calls to who makes them, log lines to the observer.
 
+use super::calls::{Calls, Came};
+use super::gate::Gate;
 use super::lane::{Asker, Lane};
 use super::observer::{Broken, LogLine};
 use super::outward::{self, Errand};
 use super::server::ServeError;
 use super::settings::{Generation, Serves};
+use super::way::Way;
 use super::worker::Worker;
 use crate::abi::{ExchangeId, LogLevel, PluginIndex};
+use crate::gateway::config::Config;
+use crate::gateway::forward::UpstreamStatus;
+use crate::gateway::target::Target;
 use crate::host::env::{Clock, Entropy};
 use crate::host::exchange::ConnectionInfo;
 use crate::host::store::HostId;
@@ -32,6 +38,8 @@ pub(super) struct Live {
     pub(super) number: HostId,
     host: RefCell<Host>,
     lanes: RefCell<BTreeMap<ExchangeId, Rc<Lane>>>,
+    gate: Option<Gate>,
+    pub(super) calls: Calls,
     began: Instant,
     tick: Cell<Option<u64>>,
     tick_moved: Rc<Notify>,
@@ -51,12 +59,23 @@ impl Live {
         world.log_level = settings.observer.log_level();
         world.buffer_limit = profile.buffer_limit.min(settings.bounds.held_bytes);
         world.stream_after = Some(settings.bounds.waiting_bytes);
+        if profile.knows_upstreams {
+            world.upstreams = generation.clusters.known();
+        }
         let number = world.stores.host();
-        let live = Rc::new(Self {
+        let gate = match &generation.serves {
+            Serves::Chain { .. } => None,
+            Serves::Gateway { plugins, config, show_upstream_status } => {
+                Some(Gate::new(plugins, config.clone(), *show_upstream_status))
+            }
+        };
+        let live = Rc::new_cyclic(|live: &Weak<Self>| Self {
+            calls: calls(live.clone(), &generation),
             worker: Rc::downgrade(worker),
             number,
             host: RefCell::new(Host::new(world, generation.limits, generation.policy)),
             lanes: RefCell::default(),
+            gate,
             began,
             tick: Cell::new(None),
             tick_moved: Rc::new(Notify::new()),
@@ -65,15 +84,14 @@ impl Live {
             generation,
         });
         live.spawn_ticks();
-        match &live.generation.serves {
-            Serves::Chain { plugins, .. } => {
-                for plugin in plugins {
-                    let started = live.run(|host| host.add_plugin(plugin.clone()));
-                    if let Err(error) = started {
-                        live.retire();
-                        return Err(ServeError::Plugin { plugin: plugin.name.clone(), error });
-                    }
-                }
+        for plugin in live.generation.serves.plugins() {
+            let started = live.run(|host| match live.gate {
+                None => host.add_plugin(plugin.clone()),
+                Some(_) => host.load(plugin.clone()),
+            });
+            if let Err(error) = started {
+                live.retire();
+                return Err(ServeError::Plugin { plugin: plugin.name.clone(), error });
             }
         }
         Ok(live)
@@ -91,6 +109,7 @@ impl Live {
             if host.world().recorder.is_on() {
                 self.hand_over_trace(&mut host);
             }
+            self.calls.stop_given_up(host.world());
             let tick = host.next_tick();
             if tick != self.tick.replace(tick) {
                 self.tick_moved.notify_one();
@@ -169,9 +188,7 @@ impl Live {
     }
 
     fn config_of(&self, name: &str) -> Option<&PluginConfig> {
-        match &self.generation.serves {
-            Serves::Chain { plugins, .. } => plugins.iter().find(|plugin| plugin.name == name),
-        }
+        self.generation.serves.plugins().iter().find(|plugin| plugin.name == name)
     }
 
     fn hand_over_trace(&self, host: &mut Host) {
@@ -192,15 +209,28 @@ impl Live {
     }
 
     /// Opens an exchange.
-    pub(super) fn open(self: &Rc<Self>, asker: Asker) -> (ExchangeId, Rc<Lane>) {
+    pub(super) fn open(self: &Rc<Self>, asker: Asker) -> (ExchangeId, Rc<Lane>, Way) {
         let info = ConnectionInfo { protocol: asker.protocol, client: Some(asker.client), server: Some(asker.server) };
         let lane = Rc::new(Lane::new(asker));
-        let exchange = self.run(|host| {
-            let exchange = host.open(info);
-            self.lanes.borrow_mut().insert(exchange, lane.clone());
-            exchange
+        let (exchange, way) = self.run(|host| {
+            let opened = match (&self.gate, &self.generation.serves) {
+                (Some(gate), _) => gate.open(host, &lane.asker, info),
+                (None, Serves::Chain { upstream, .. }) => (host.open(info), Way::straight(upstream)),
+                (None, Serves::Gateway { .. }) => {
+                    (host.open(info), Way::routed(Target::NoRoute, UpstreamStatus::OnError))
+                }
+            };
+            self.lanes.borrow_mut().insert(opened.0, lane.clone());
+            opened
         });
-        (exchange, lane)
+        (exchange, lane, way)
+    }
+
+    /// Another configuration for the gateway, if there is one.
+    pub(super) fn configure(self: &Rc<Self>, config: Arc<Config>) {
+        if let Some(gate) = &self.gate {
+            self.run(|host| gate.configure(host, config));
+        }
     }
 
     /// Exchanges under way.
@@ -219,6 +249,10 @@ impl Live {
         if self.retired.get() && self.lanes.borrow().is_empty() && !self.over.replace(true) {
             self.run(Host::shutdown);
             self.tick_moved.notify_one();
+            // Its VMs go with it.
+            if let Some(worker) = self.worker.upgrade() {
+                worker.forget_ended();
+            }
         }
     }
 
@@ -256,6 +290,18 @@ impl Live {
             }
         });
     }
+}
+
+/// The calls of a generation's plugins, whose answers go to its host.
+fn calls(live: Weak<Live>, generation: &Generation) -> Calls {
+    Calls::new(generation.profile, generation.clusters.clone(), move |call, came| {
+        let Some(live) = live.upgrade() else { return };
+        live.run(|host| match came {
+            Came::Http(result) => host.answer(call, result),
+            Came::Grpc(input) => host.grpc(call, input),
+        });
+        live.end_if_idle();
+    })
 }
 
 impl Drop for Live {

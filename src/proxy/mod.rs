@@ -13,10 +13,13 @@
 //! ```
 
 pub mod access_log;
+pub mod admin;
 mod alarm;
 pub mod calls;
+pub mod control;
 mod downstream;
 mod flight;
+mod gate;
 pub mod http1;
 pub mod journal;
 mod lane;
@@ -30,9 +33,11 @@ mod pool;
 pub mod reload;
 mod server;
 mod settings;
+pub mod signals;
 pub mod state;
 pub mod traces;
 mod upstream;
+mod way;
 mod wire;
 mod worker;
 

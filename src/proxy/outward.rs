@@ -4,7 +4,6 @@ use super::live::Live;
 use super::worker::Order;
 use crate::abi::{CallId, QueueId};
 use crate::host::store::queues::Owner;
-use crate::host::{CallResult, GrpcFailure, GrpcInput};
 use crate::message::Headers;
 use crate::trace::{GrpcCall, HttpCall};
 use bytes::Bytes;
@@ -13,7 +12,6 @@ use std::sync::Arc;
 
 /// Something to be done when the host has run.
 #[derive(Debug)]
-#[allow(dead_code, reason = "nobody makes calls yet")]
 pub(super) enum Errand {
     Http { call: CallId, request: Arc<HttpCall> },
     Grpc { call: CallId, request: Arc<GrpcCall>, head: Headers },
@@ -25,22 +23,16 @@ pub(super) enum Errand {
 /// Does it. The host hears of what comes of it later, never while this runs.
 pub(super) fn run(live: &Rc<Live>, errand: Errand) {
     match errand {
-        Errand::Http { call, .. } => later(live, move |live| {
-            live.run(|host| host.answer(call, CallResult::Refused));
-        }),
-        Errand::Grpc { call, .. } => later(live, move |live| {
-            live.run(|host| host.grpc(call, GrpcInput::Failed(GrpcFailure::Refused)));
-        }),
-        Errand::GrpcSend { .. } | Errand::GrpcCancel(_) => {}
+        Errand::Http { call, request } => live.calls.http(call, request),
+        Errand::Grpc { call, request, head } => live.calls.grpc(call, request, head),
+        Errand::GrpcSend { call, message, end_of_stream } => {
+            live.calls.grpc_send(call, message.as_deref(), end_of_stream);
+        }
+        Errand::GrpcCancel(call) => live.calls.grpc_cancel(call),
         Errand::QueueReady { owner, queue } => {
             if let Some(worker) = live.worker.upgrade() {
                 worker.common.send(owner.host, Order::QueueReady { owner, queue });
             }
         }
     }
-}
-
-fn later(live: &Rc<Live>, act: impl FnOnce(&Rc<Live>) + 'static) {
-    let live = live.clone();
-    tokio::task::spawn_local(async move { act(&live) });
 }

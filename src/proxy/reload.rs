@@ -54,10 +54,18 @@ struct Watched {
 }
 
 impl Watch {
-    /// Looks at these files from now on, and at no others. To be called before they are read: what changes while they
-    /// are read is a change.
+    /// Looks at these files from now on, and at no others. Files that were looked at before count as taken as they were
+    /// then. To be called before the others are read: what changes while they are read is a change.
     pub fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         self.set_by(files, Stamp::of);
+    }
+
+    /// Takes all files as they are now, for whoever is going to read them.
+    pub fn take(&mut self) {
+        for (file, watched) in &mut self.files {
+            let now = Stamp::of(file);
+            *watched = Watched { taken: now, seen: now };
+        }
     }
 
     /// Looks, and gives the files that have changed and come to rest. They count as taken.
@@ -66,13 +74,18 @@ impl Watch {
     }
 
     fn set_by(&mut self, files: impl IntoIterator<Item = PathBuf>, stamp: impl Fn(&Path) -> Option<Stamp>) {
-        self.files = files
-            .into_iter()
-            .map(|file| {
-                let now = stamp(&file);
-                (file, Watched { taken: now, seen: now })
-            })
-            .collect();
+        let mut old = std::mem::take(&mut self.files);
+        for file in files {
+            let of_file = |file: &Path| {
+                let now = stamp(file);
+                Watched { taken: now, seen: now }
+            };
+            // Two plugins may be of one file.
+            if !self.files.contains_key(&file) {
+                let watched = old.remove(&file).unwrap_or_else(|| of_file(&file));
+                self.files.insert(file, watched);
+            }
+        }
     }
 
     fn look_by(&mut self, stamp: impl Fn(&Path) -> Option<Stamp>) -> Vec<PathBuf> {
@@ -135,5 +148,16 @@ mod tests {
         std::fs::rename(&other, &path).expect("moved");
         assert!(watch.look().is_empty());
         assert_eq!(watch.look(), [path]);
+    }
+
+    #[test]
+    fn what_changes_between_two_settings_is_a_change() {
+        let mut watch = Watch::default();
+        watch.set_by([PathBuf::from("a")], |_| stamp(1));
+        watch.set_by([PathBuf::from("a"), PathBuf::from("b"), PathBuf::from("a")], |_| stamp(2));
+        assert!(watch.look_by(|_| stamp(2)).is_empty());
+        assert_eq!(watch.look_by(|_| stamp(2)), [PathBuf::from("a")]);
+        watch.set_by([PathBuf::from("b")], |_| stamp(3));
+        assert_eq!(watch.look_by(|_| stamp(2)), Vec::<PathBuf>::new());
     }
 }

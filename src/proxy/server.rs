@@ -4,8 +4,9 @@ use super::listen;
 use super::observer::WorkerFailure;
 use super::settings::{Generation, Settings};
 use super::worker::{self, Order};
-use crate::host::StartError;
+use crate::gateway::config::Config;
 use crate::host::store::HostId;
+use crate::host::{Population, StartError};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,9 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// How long a worker may take to build a host: a large module's start function takes seconds.
 const START: Duration = Duration::from_secs(120);
+
+/// How long a worker may take to say what lives there.
+const COUNT: Duration = Duration::from_secs(5);
 
 /// Starts servers.
 pub struct Server;
@@ -153,6 +157,25 @@ impl Running {
             let _ = worker.orders.send(order);
         }
         prepared
+    }
+
+    /// Gives every worker another configuration of its gateway: requests that come from here on go by it. What each
+    /// generation serves stays otherwise.
+    pub fn set_config(&self, config: &Arc<Config>) {
+        for worker in &self.workers {
+            let _ = worker.orders.send(Order::Configure(config.clone()));
+        }
+    }
+
+    /// What lives on each worker; nothing on one that does not answer.
+    pub fn population(&self) -> Vec<Population> {
+        let ask = |worker: &Handle| {
+            let (sender, answer) = sync_channel(1);
+            let _ = worker.orders.send(Order::Count(sender));
+            answer
+        };
+        let answers: Vec<_> = self.workers.iter().map(ask).collect();
+        answers.into_iter().map(|answer| answer.recv_timeout(COUNT).unwrap_or_default()).collect()
     }
 
     /// Workers whose threads have ended, though nobody told them to.

@@ -2,7 +2,10 @@
 //!
 //! Data only. [`Settings`] stay for the life of the server; a [`Generation`] is what one reload brings.
 
+use super::calls::Clusters;
 use super::observer::Observer;
+use crate::gateway::config::Config;
+use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::model;
 use crate::host::limits::Limits;
 use crate::host::profile::Profile;
@@ -54,16 +57,24 @@ pub struct Generation {
     pub limits: Limits,
     /// What a trap does.
     pub policy: TrapPolicy,
+    /// The upstreams of calls that plugins make by name, on hosts where upstreams have names.
+    pub clusters: Arc<Clusters>,
 }
 
 impl Generation {
     /// Plugins in front of one upstream, with what the profile says of traps.
     pub fn chain(profile: &'static Profile, plugins: Vec<PluginConfig>, upstream: Arc<model::Upstream>) -> Self {
+        Self::new(profile, Serves::Chain { plugins, upstream })
+    }
+
+    /// The same for whatever is served.
+    pub fn new(profile: &'static Profile, serves: Serves) -> Self {
         Self {
             profile,
-            serves: Serves::Chain { plugins, upstream },
+            serves,
             limits: Limits::default(),
             policy: TrapPolicy { fail_request: profile.trap_fails_request, rebuild: profile.trap_rebuilds_vm },
+            clusters: Arc::default(),
         }
     }
 }
@@ -78,6 +89,24 @@ pub enum Serves {
         /// Where all requests go.
         upstream: Arc<model::Upstream>,
     },
+    /// Each request goes its own way.
+    Gateway {
+        /// The modules, each by its name and without a configuration.
+        plugins: Vec<PluginConfig>,
+        /// What it begins with; [`Running::set_config`](super::Running::set_config) gives it another one.
+        config: Arc<Config>,
+        /// When clients are told of the upstream's status.
+        show_upstream_status: UpstreamStatus,
+    },
+}
+
+impl Serves {
+    /// The plugins, as they are loaded.
+    pub(super) fn plugins(&self) -> &[PluginConfig] {
+        match self {
+            Self::Chain { plugins, .. } | Self::Gateway { plugins, .. } => plugins,
+        }
+    }
 }
 
 /// How long a client may take. What upstreams may take stands in the upstream.

@@ -6,6 +6,9 @@ use super::pool::Pool;
 use super::server::{Common, ServeError};
 use super::settings::{Generation, Settings};
 use crate::abi::QueueId;
+use crate::gateway::balance::Balancer;
+use crate::gateway::config::Config;
+use crate::host::Population;
 use crate::host::store::HostId;
 use crate::host::store::queues::Owner;
 use std::cell::{Cell, RefCell};
@@ -28,6 +31,10 @@ pub(super) enum Order {
     Commit,
     /// It does not.
     Discard,
+    /// Another configuration for the gateway; what has been prepared gets it, too.
+    Configure(Arc<Config>),
+    /// Say what lives here.
+    Count(SyncSender<Population>),
     /// A queue of a host here has a message.
     QueueReady { owner: Owner, queue: QueueId },
     /// Accept nothing more, let what is under way end, finish the contexts, and go.
@@ -39,6 +46,8 @@ pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) common: Arc<Common>,
     pub(super) pool: Rc<Pool>,
+    /// Whose turn it is among the nodes of upstreams.
+    pub(super) balancer: RefCell<Balancer>,
     live: RefCell<Option<Rc<Live>>>,
     retired: RefCell<Vec<Rc<Live>>>,
     stopping: Cell<bool>,
@@ -79,7 +88,7 @@ impl Worker {
     }
 
     /// Forgets generations of which nothing is under way.
-    fn forget_ended(&self) {
+    pub(super) fn forget_ended(&self) {
         self.retired.borrow_mut().retain(|live| {
             let goes_on = live.in_flight() > 0;
             if !goes_on {
@@ -93,6 +102,19 @@ impl Worker {
     fn host(&self, number: HostId) -> Option<Rc<Live>> {
         let is_it = |live: &Rc<Live>| live.number == number;
         self.live().filter(is_it).or_else(|| self.retired.borrow().iter().find(|live| is_it(live)).cloned())
+    }
+
+    /// What lives in all of its hosts.
+    fn population(&self) -> Population {
+        let mut all = Population::default();
+        for live in self.live.borrow().iter().chain(&*self.retired.borrow()) {
+            let one = live.run(|host| host.population());
+            all.vms += one.vms;
+            all.plugin_contexts += one.plugin_contexts;
+            all.stream_contexts += one.stream_contexts;
+            all.exchanges += one.exchanges;
+        }
+        all
     }
 
     fn shutdown(&self) {
@@ -157,6 +179,7 @@ pub(super) fn run(
             index,
             common,
             pool: Rc::default(),
+            balancer: RefCell::default(),
             live: RefCell::default(),
             retired: RefCell::default(),
             stopping: Cell::new(false),
@@ -210,6 +233,14 @@ async fn obey(worker: &Rc<Worker>, orders: &mut UnboundedReceiver<Order>) {
                 if let Some(live) = prepared.take() {
                     live.retire();
                 }
+            }
+            Some(Order::Configure(config)) => {
+                for live in worker.live().iter().chain(&prepared) {
+                    live.configure(config.clone());
+                }
+            }
+            Some(Order::Count(answer)) => {
+                let _ = answer.send(worker.population());
             }
             Some(Order::QueueReady { owner, queue }) => {
                 if let Some(live) = worker.host(owner.host) {

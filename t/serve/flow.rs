@@ -1,34 +1,27 @@
 //! How messages flow: connections that stay, bodies in both directions, and who goes away when.
 
 use super::ends::{Heard, Origin, Peer, eventually, header, plain, plugin, settings, start, upstream};
+use super::{holds, named, same};
 use libtest_mimic::{Failed, Trial};
 use pwtest::host::profile::{APISIX, ENVOY};
+use pwtest::proxy::Generation;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Test = fn() -> Result<(), Failed>;
-
 pub fn trials() -> Vec<Trial> {
-    let tests: &[(&str, Test)] = &[
-        ("serve: a request and its response", one_request),
-        ("serve: connections stay on both sides", keep_alive),
-        ("serve: requests that come together are answered in order", pipelining),
-        ("serve: chunks and trailers pass in both directions", chunked),
-        ("serve: a response is passed on before it has come to its end", streaming),
-        ("serve: a request is passed on before it has come to its end", streaming_up),
-        ("serve: 100 Continue comes when the body is wanted", continues),
-        ("serve: a client that goes away takes its contexts with it", abort),
-        ("serve: a plugin sees the request and changes the response", with_plugin),
-    ];
-    tests.iter().map(|(name, test)| Trial::test(*name, *test)).collect()
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(actual: T, expected: T) -> Result<(), Failed> {
-    if actual == expected { Ok(()) } else { Err(format!("expected {expected:?}\n     got {actual:?}").into()) }
-}
-
-fn holds(what: bool, words: &str) -> Result<(), Failed> {
-    if what { Ok(()) } else { Err(words.into()) }
+    named(&[
+        ("a request and its response", one_request),
+        ("connections stay on both sides", keep_alive),
+        ("requests that come together are answered in order", pipelining),
+        ("chunks and trailers pass in both directions", chunked),
+        ("a response is passed on before it has come to its end", streaming),
+        ("a request is passed on before it has come to its end", streaming_up),
+        ("100 Continue comes when the body is wanted", continues),
+        ("a client that goes away takes its contexts with it", abort),
+        ("a plugin sees the request and changes the response", with_plugin),
+        ("a reload loses nothing, and contexts end", reload),
+        ("stopping lets requests end", stop),
+    ])
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\nX-Origin: b\r\n\r\nhello";
@@ -198,4 +191,63 @@ fn with_plugin() -> Result<(), Failed> {
         server.stop(Duration::from_secs(1));
     }
     Ok(())
+}
+
+/// New requests meet the new plugins; what is under way ends with the old ones.
+fn reload() -> Result<(), Failed> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::new(move |peer| {
+        loop {
+            let head = peer.until("\r\n\r\n");
+            if head.is_empty() {
+                return;
+            }
+            if head.starts_with("GET /slow ") {
+                let _ = wait.lock().expect("a channel").recv_timeout(super::ends::PATIENCE);
+            }
+            peer.send(OK);
+        }
+    });
+    let to = upstream(&[origin.address]);
+    let plugins = vec![plugin("rust/header.wasm", &APISIX, "hello")];
+    let server = start(settings(), &APISIX, plugins, to.clone());
+    let (mut slow, mut quick) = (Peer::to(&server), Peer::to(&server));
+    quick.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    same(header(&quick.message().0, "x-done"), Some("1"))?;
+    slow.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    holds(eventually(|| server.population().iter().any(|all| all.exchanges == 1)), "a request should be under way")?;
+    server.reload(Generation::chain(&APISIX, Vec::new(), Arc::new(to)))?;
+    quick.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    same(header(&quick.message().0, "x-done"), None)?;
+    same(server.population()[0].plugin_contexts, 1)?;
+    go.send(())?;
+    same(header(&slow.message().0, "x-done"), Some("1"))?;
+    server.stop(Duration::from_secs(1));
+    Ok(())
+}
+
+/// A request that is under way gets its answer; nobody new is accepted.
+fn stop() -> Result<(), Failed> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::new(move |peer| {
+        peer.until("\r\n\r\n");
+        let _ = wait.lock().expect("a channel").recv_timeout(super::ends::PATIENCE);
+        peer.send(OK);
+    });
+    let server = plain(&origin);
+    let address = server.listening()[0];
+    let (mut idle, mut client) = (Peer::to(&server), Peer::to(&server));
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    holds(eventually(|| server.population()[0].exchanges == 1), "a request should be under way")?;
+    let stopping = std::thread::spawn(move || server.stop(super::ends::PATIENCE));
+    holds(idle.ends(), "an idle connection should end")?;
+    holds(eventually(|| std::net::TcpStream::connect(address).is_err()), "nobody new should be accepted")?;
+    go.send(())?;
+    let (head, body) = client.message();
+    same(body.as_str(), "hello")?;
+    same(header(&head, "connection"), Some("close"))?;
+    drop(client);
+    holds(eventually(|| stopping.is_finished()), "the server should have stopped")
 }

@@ -103,8 +103,10 @@ enum Served {
     NotYet,
     /// The response is out.
     Whole,
-    /// The client gets nothing more.
-    Broken,
+    /// There is no client any more.
+    Gone,
+    /// The response ends here, wherever that is: the client gets what there is of it.
+    CutOff,
     /// It is sent away, if it has not been answered yet.
     Refused(Refusal),
 }
@@ -320,7 +322,11 @@ impl Connection {
                 self.within(LINGER);
                 self.turn(State::Discarding { body, left: DISCARDED })
             }
-            Served::Broken => self.turn(State::Ended),
+            Served::Gone => self.turn(State::Ended),
+            Served::CutOff => {
+                self.within(self.worker.settings().timeouts.send);
+                self.turn(State::Closing)
+            }
             Served::Refused(refusal) => {
                 let (begun, head_only) = (serving.head_out, serving.asked.head_only);
                 serving.flight.abort();
@@ -413,7 +419,7 @@ impl Serving {
             };
             match self.flight.advance(cx, &mut client) {
                 Ok(()) => {}
-                Err(ClientFault::Gone) => return Served::Broken,
+                Err(ClientFault::Gone) => return Served::Gone,
                 Err(ClientFault::Refused(refusal)) => return Served::Refused(refusal),
             }
             let mut moved = false;
@@ -428,7 +434,7 @@ impl Serving {
             }
             let before = wire.out.len();
             match wire.poll_flush(cx) {
-                Poll::Ready(Err(_)) => return Served::Broken,
+                Poll::Ready(Err(_)) => return Served::Gone,
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             if wire.out.len() != before {
@@ -436,7 +442,7 @@ impl Serving {
                 moved = true;
             }
             if !moved {
-                return if self.flight.is_over() { Served::Broken } else { Served::NotYet };
+                return if self.flight.is_over() { Served::CutOff } else { Served::NotYet };
             }
         }
     }
@@ -468,7 +474,7 @@ impl Serving {
             Part::Trailers(trailers) => write::end(&mut wire.out, self.writing, Some(&trailers)),
             // HTTP/1.1 has no such frames.
             Part::Metadata(_) => return Served::NotYet,
-            Part::Reset => return Served::Broken,
+            Part::Reset => return Served::CutOff,
         };
         if written == Written::Broken {
             self.keep_alive = false;

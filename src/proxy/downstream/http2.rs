@@ -151,7 +151,13 @@ fn read_head(head: http::request::Parts, lines: usize) -> Result<Head, Refusal> 
         (Bytes::from_static(b":scheme"), scheme),
     ];
     let rest = head.headers.iter().filter(|(name, _)| *name != http::header::HOST).map(pair);
-    let headers = pseudo.into_iter().chain(rest).collect();
+    let mut headers: Headers = pseudo.into_iter().chain(rest).collect();
+    // RFC 9113 8.2.3: what came apart goes on as one.
+    if headers.get_all(b"cookie").nth(1).is_some() {
+        let cookies: Vec<&[u8]> = headers.get_all(b"cookie").map(|cookie| &cookie[..]).collect();
+        let cookies = cookies.join(&b"; "[..]);
+        headers.put("cookie", cookies);
+    }
     Ok(Head { method, path, authority, headers })
 }
 

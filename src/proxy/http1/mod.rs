@@ -10,6 +10,9 @@ pub mod request;
 pub mod response;
 pub mod write;
 
+#[cfg(test)]
+mod tests;
+
 /// Why a message is not taken. On the client's side it is answered; what an upstream sent is only garbage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {

@@ -205,7 +205,9 @@ pub fn request_head(out: &mut Outbox, headers: &Headers, end_of_stream: bool) ->
             }
             continue;
         }
-        if named.is_some_and(|named| head::list(named).any(|n| n == &name[..]) && super::response::may_be_named(name)) {
+        if named.is_some_and(|named| {
+            head::list(named).any(|n| n.eq_ignore_ascii_case(name)) && super::response::may_be_named(name)
+        }) {
             continue;
         }
         out.line(name, value);

@@ -1,0 +1,116 @@
+//! HTTP/2 without TLS, by clients that know beforehand.
+
+use super::ends::{Origin, PATIENCE, plain, plugin, settings, start, upstream};
+use super::{holds, named, same};
+use bytes::Bytes;
+use libtest_mimic::{Failed, Trial};
+use pwtest::host::profile::ENVOY;
+use pwtest::proxy::Running;
+use std::future::Future;
+
+pub fn trials() -> Vec<Trial> {
+    named(&[
+        ("HTTP/2 without TLS", one_stream),
+        ("HTTP/2: streams side by side, bodies and trailers", streams),
+        ("HTTP/2: a stream that is broken off takes its contexts with it", reset),
+    ])
+}
+
+fn run<T>(test: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, test).await? })
+}
+
+async fn connect(server: &Running) -> Result<h2::client::SendRequest<Bytes>, Failed> {
+    let io = tokio::net::TcpStream::connect(server.listening()[0]).await?;
+    let (client, connection) = h2::client::handshake(io).await?;
+    tokio::spawn(connection);
+    Ok(client.ready().await?)
+}
+
+fn request(method: &str, path: &str) -> http::Request<()> {
+    let uri = format!("http://app.test{path}");
+    http::Request::builder().method(method).uri(uri).header("x-one", "1").body(()).expect("a request")
+}
+
+async fn body(mut stream: h2::RecvStream) -> Result<(Vec<u8>, Option<http::HeaderMap>), Failed> {
+    let mut all = Vec::new();
+    while let Some(bytes) = stream.data().await {
+        let bytes = bytes?;
+        stream.flow_control().release_capacity(bytes.len())?;
+        all.extend_from_slice(&bytes);
+    }
+    Ok((all, stream.trailers().await?))
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n";
+
+fn one_stream() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let plugins = vec![plugin("rust/header.wasm", &ENVOY, "hello")];
+    let server = start(settings(), &ENVOY, plugins, upstream(&[origin.address]));
+    run(async {
+        let mut client = connect(&server).await?;
+        let (response, _) = client.send_request(request("GET", "/a?b"), true)?;
+        let response = response.await?;
+        same(response.status().as_u16(), 200)?;
+        same(response.headers().get("x-origin").map(|value| value.as_bytes()), Some(&b"a"[..]))?;
+        same(response.headers().get("x-done").map(|value| value.as_bytes()), Some(&b"1"[..]))?;
+        holds(!response.headers().contains_key("transfer-encoding"), "HTTP/2 has no such header")?;
+        let (bytes, trailers) = body(response.into_body()).await?;
+        same(bytes, b"hello".to_vec())?;
+        same(trailers.and_then(|t| t.get("x-sum").cloned()).map(|v| v.as_bytes().to_vec()), Some(b"7".to_vec()))
+    })?;
+    let (head, _) = seen.lock().expect("requests").pop().ok_or("the origin should have seen it")?;
+    holds(head.starts_with("GET /a?b HTTP/1.1\r\nhost: app.test\r\nx-one: 1\r\n"), &head)
+}
+
+fn streams() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        loop {
+            let head = peer.until("\r\n\r\n");
+            if head.is_empty() {
+                return;
+            }
+            let chunks = peer.until("\r\n0\r\n\r\n");
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{chunks}", chunks.len()));
+        }
+    });
+    let server = start(settings(), &ENVOY, Vec::new(), upstream(&[origin.address]));
+    run(async {
+        let mut client = connect(&server).await?;
+        let mut waiting = Vec::new();
+        for at in 0..20 {
+            client = client.ready().await?;
+            let (response, mut sender) = client.send_request(request("POST", "/"), false)?;
+            sender.send_data(Bytes::from(format!("body {at:02}")), true)?;
+            waiting.push(response);
+        }
+        for (at, response) in waiting.into_iter().enumerate() {
+            let (bytes, _) = body(response.await?.into_body()).await?;
+            same(String::from_utf8_lossy(&bytes).into_owned(), format!("7\r\nbody {at:02}\r\n0\r\n\r\n"))?;
+        }
+        Ok(())
+    })
+}
+
+fn reset() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        peer.until("\r\n\r\n");
+        peer.ends();
+    });
+    let server = plain(&origin);
+    run(async {
+        let mut client = connect(&server).await?;
+        let (response, mut sender) = client.send_request(request("GET", "/"), true)?;
+        while server.population()[0].exchanges == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        sender.send_reset(h2::Reason::CANCEL);
+        drop(response);
+        while server.population()[0].exchanges > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,235 @@
+//! What is not a request, or could be read as two: refused, and nothing of it reaches the upstream.
+
+use super::ends::{Origin, Peer, header, plain, settings, start, upstream};
+use super::{holds, named, same};
+use libtest_mimic::{Failed, Trial};
+use pwtest::host::profile::APISIX;
+use std::time::Duration;
+
+pub fn trials() -> Vec<Trial> {
+    named(&[
+        ("what could be read in two ways is refused", refused),
+        ("chunks that are none are refused", bad_chunks),
+        ("what is too large is refused", too_large),
+        ("what is legal and seldom passes", legal),
+        ("clients that take too long are sent away", slow),
+        ("a plugin's headers can't split a response", answers_stay_whole),
+        ("responses without a body", bodiless),
+    ])
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// Each is answered with its status, the connection ends, and the origin sees nothing.
+fn refused() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let server = plain(&origin);
+    let smuggled = "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n";
+    let cases: &[(&str, u16)] = &[
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 6\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\x0b: chunked\r\n\r\n", 400),
+        ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-A : b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-A: b\r\n c\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-A: b\rc\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-A: b\0c\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX-A\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX(A): b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400),
+        ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /\r\n\r\n", 400),
+        ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTX/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
+        ("\x16\x03\x01\x02\0\x01\0\x01\r\n\r\n", 400),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 501),
+    ];
+    for (request, status) in cases {
+        let mut client = Peer::to(&server);
+        client.send(format!("{request}{smuggled}"));
+        let (head, body) = client.message();
+        holds(head.starts_with(&format!("HTTP/1.1 {status} ")), &format!("{request:?}: {head}{body}"))?;
+        same(header(&head, "connection"), Some("close"))?;
+        holds(!body.is_empty(), "it should say what is wrong")?;
+        holds(client.ends(), &format!("{request:?}: the connection should end"))?;
+    }
+    same(seen.lock().expect("requests").len(), 0)
+}
+
+/// The body's beginning may have gone up by then; what comes behind it has not.
+fn bad_chunks() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let server = plain(&origin);
+    for chunks in [
+        "x\r\n",
+        "-1\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "5\r\nhelloworld\r\n0\r\n\r\n",
+        "11111111111111111\r\n",
+        "ffffffffffffffff\r\n",
+        "5;a\x01b\r\nhello\r\n0\r\n\r\n",
+        "\r\n",
+        "5\r\nhello\r\n0\r\nX-A : b\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX-A: b\n\r\n",
+    ] {
+        let mut client = Peer::to(&server);
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"));
+        client.send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (head, body) = client.message();
+        holds(head.starts_with("HTTP/1.1 400 "), &format!("{chunks:?}: {head}{body}"))?;
+        holds(client.ends(), &format!("{chunks:?}: the connection should end"))?;
+    }
+    same(seen.lock().expect("requests").len(), 0)
+}
+
+fn too_large() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let server = plain(&origin);
+    let long = "a".repeat(100_000);
+    let many: String = (0..2000).map(|at| format!("X-{at}: 1\r\n")).collect();
+    for (request, status) in [
+        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414),
+        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", &long[..8192]), 414),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {long}\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431),
+        (long.clone(), 400),
+        (format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: {long}\r\n\r\n"), 431),
+    ] {
+        let mut client = Peer::to(&server);
+        client.send(&request);
+        let (head, _) = client.message();
+        holds(head.starts_with(&format!("HTTP/1.1 {status} ")), &format!("{}...: {head}", &request[..40]))?;
+    }
+    same(seen.lock().expect("requests").len(), 0)
+}
+
+fn legal() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let server = plain(&origin);
+    for (request, first) in [
+        ("\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a HTTP/1.1\r\nhost: a\r\n"),
+        ("GET /b HTTP/1.1\nHost: a\nX-A: b\n\n", "GET /b HTTP/1.1\r\nhost: a\r\nx-a: b\r\n"),
+        ("GET http://b.test:81/c?d HTTP/1.1\r\nHost: a\r\n\r\n", "GET /c?d HTTP/1.1\r\nhost: b.test:81\r\n"),
+        ("GET HTTP://b.test HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nhost: b.test\r\n"),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nhost: a\r\n"),
+        (
+            "GET /d HTTP/1.1\r\nHost: [::1]:80\r\nX-A:\t b \t\r\nX-B:\r\n\r\n",
+            "GET /d HTTP/1.1\r\nhost: [::1]:80\r\nx-a: b\r\nx-b: \r\n",
+        ),
+        // An offer that may be ignored.
+        (
+            "GET /e HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings, X-Hop\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nX-Hop: 1\r\nX-End: 2\r\n\r\n",
+            "GET /e HTTP/1.1\r\nhost: a\r\nx-end: 2\r\n",
+        ),
+        (
+            "POST /f HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+            "POST /f HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n",
+        ),
+    ] {
+        let mut client = Peer::to(&server);
+        client.send(request);
+        same(client.message().1.as_str(), "hello")?;
+        let (head, _) = seen.lock().expect("requests").pop().ok_or("the origin should have seen it")?;
+        same(head, format!("{first}\r\n"))?;
+    }
+    // Byte by byte.
+    let mut client = Peer::to(&server);
+    for byte in b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\nX-A: 1\r\n\r\n" {
+        client.send([*byte]);
+    }
+    same(client.message().1.as_str(), "hello")?;
+    same(seen.lock().expect("requests").pop().map(|(_, body)| body).as_deref(), Some("ab"))
+}
+
+fn slow() -> Result<(), Failed> {
+    let (origin, _) = Origin::answering(OK);
+    let mut settings = settings();
+    settings.timeouts.head = Duration::from_millis(200);
+    settings.timeouts.body = Duration::from_millis(200);
+    settings.timeouts.idle = Duration::from_millis(200);
+    let server = start(settings, &APISIX, Vec::new(), upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.1\r\nHos");
+    holds(client.message().0.starts_with("HTTP/1.1 408 "), "a head that does not come")?;
+    holds(client.ends(), "the connection should end")?;
+    let mut client = Peer::to(&server);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    holds(client.message().0.starts_with("HTTP/1.1 408 "), "a body that does not come")?;
+    holds(client.ends(), "the connection should end")?;
+    let mut client = Peer::to(&server);
+    holds(client.ends(), "who says nothing should be left")?;
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    same(client.message().1.as_str(), "hello")?;
+    holds(client.ends(), "who has said enough should be left")?;
+    holds(server.population()[0].exchanges == 0, "no request should be left over")
+}
+
+/// What an upstream or a plugin puts into a header comes as one header.
+fn answers_stay_whole() -> Result<(), Failed> {
+    let (origin, _) = Origin::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\rContent-Length: 9\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n",
+    );
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    holds(client.message().0.starts_with("HTTP/1.1 502 "), "a response with a bare CR is none")
+}
+
+fn bodiless() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        loop {
+            let head = peer.until("\r\n\r\n");
+            peer.send(match head.split(' ').nth(1) {
+                Some("/head") => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+                Some("/204") => "HTTP/1.1 204 No Content\r\n\r\n",
+                Some("/304") => "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: a\r\n\r\n",
+                Some("/empty") => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                Some("/hints") => {
+                    "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+                }
+                _ => return,
+            });
+        }
+    });
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    for (request, head) in [
+        ("HEAD /head", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"),
+        ("GET /204", "HTTP/1.1 204 No Content\r\n\r\n"),
+        ("GET /304", "HTTP/1.1 304 Not Modified\r\netag: a\r\ncontent-length: 5\r\n\r\n"),
+        ("GET /empty", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+        ("GET /hints", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
+    ] {
+        client.send(format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        same(client.until("\r\n\r\n").as_str(), head)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! `pwtest serve` as its users meet it: what it refuses, the tutorial, reloads, the state file, how it stops, and
+//! what it writes.
+
+mod arguments;
+mod logs;
+mod reload;
+mod support;
+mod tutorial;
+
+use libtest_mimic::{Failed, Trial};
+
+type Test = fn() -> Result<(), String>;
+
+/// The trials.
+pub fn trials() -> Vec<Trial> {
+    let tests: [(&str, Test); 16] = [
+        ("serve: what it refuses, and how it says so", arguments::refusals),
+        ("serve: an address that is taken", arguments::taken),
+        ("serve: where it listens", arguments::listens),
+        ("serve: the tutorial", tutorial::walk),
+        ("serve: the admin API is not for web pages", tutorial::pages),
+        ("serve: routes survive a kill", tutorial::state),
+        ("serve: a state file that is none", tutorial::broken_state),
+        ("serve: a new module without a lost request", reload::module),
+        ("serve: what does not load changes nothing", reload::broken),
+        ("serve: SIGHUP reads everything anew", reload::hang_up),
+        ("serve: the admin API reloads plugins", reload::asked),
+        ("serve: requests under way end before it stops", reload::drains),
+        ("serve: a second signal is enough", reload::at_once),
+        ("serve: logs in JSON, in files, and opened anew", logs::files),
+        ("serve: a trap is in the log with its place", logs::trap),
+        ("serve: traces and numbers", logs::traces),
+    ];
+    let trial = |(name, test): &(&str, Test)| {
+        let test = *test;
+        Trial::test(*name, move || test().map_err(Failed::from))
+    };
+    tests.iter().map(trial).collect()
+}
