@@ -41,9 +41,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
         );
     }
     // Which of them there are is known before anything starts.
-    clusters(&wanted, &read)?;
+    let clusters = clusters(&wanted, &read)?;
     let (journal, console) = journal(&wanted, &read)?;
-    let served = serve(&wanted, read, &journal, &console);
+    let served = serve(&wanted, read, clusters, &journal, &console);
     // Whatever it came to, nothing that was said is lost.
     journal.stop(std::time::Duration::from_secs(1));
     match served {
@@ -102,7 +102,13 @@ fn not_started(reason: &str) -> u8 {
     exit::NOT_STARTED
 }
 
-fn serve(wanted: &Wanted, read: Read, journal: &Arc<Journal>, console: &Console) -> Result<(), Failure> {
+fn serve(
+    wanted: &Wanted,
+    read: Read,
+    clusters: Clusters,
+    journal: &Arc<Journal>,
+    console: &Console,
+) -> Result<(), Failure> {
     for warning in &read.warnings {
         journal.errors().say(Severity::Warn, warning);
     }
@@ -112,7 +118,7 @@ fn serve(wanted: &Wanted, read: Read, journal: &Arc<Journal>, console: &Console)
     let _heart = Heart::of(&engine).context("no thread for the time of guests").map_err(Failure::Other)?;
     let modules = Modules::new(engine, wanted.profile);
     let state = wanted.state.clone().map(StateFile::new);
-    let plan = Plan::new(wanted.source.clone(), read, modules, wanted.profile, state)?;
+    let plan = Plan::new(wanted.source.clone(), read, modules, wanted.profile, clusters, state)?;
     // Before the workers start: what can't be had is found early.
     let configured = match options.admin.enabled {
         Some(false) => None,

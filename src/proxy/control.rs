@@ -17,10 +17,11 @@ use super::log::Severity;
 use super::reload::{EVERY, Watch};
 use super::signals::{Signals, Wish};
 use super::state::{StateError, StateFile};
-use super::{Generation, Running, ServeError};
+use super::{Clusters, Generation, Running, ServeError, Serves};
 use crate::diagnostic::Diagnostic;
 use crate::gateway::config::Config;
 use crate::gateway::document;
+use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::model::{Route, WasmPlugin};
 use crate::gateway::resources::Resources;
 use crate::host::limits::{Limits, Work};
@@ -81,7 +82,7 @@ fn line(problem: &Diagnostic) -> String {
 /// What is served, before anybody serves it.
 pub struct Plan {
     source: Source,
-    profile: &'static Profile,
+    frame: Frame,
     stores: Stores,
     state: Option<StateFile>,
     now: Now,
@@ -96,6 +97,7 @@ struct Now {
     admin: document::Admin,
     modules: Modules,
     loaded: Vec<Arc<LoadedPlugin>>,
+    shown: UpstreamStatus,
     watch: Watch,
 }
 
@@ -107,6 +109,7 @@ impl Plan {
         read: Read,
         mut modules: Modules,
         profile: &'static Profile,
+        clusters: Clusters,
         state: Option<StateFile>,
     ) -> Result<Self, ControlError> {
         let kept = match &state {
@@ -125,14 +128,16 @@ impl Plan {
         watch.set(read.files.iter().cloned().chain(of_modules));
         let loaded = modules.load(resources.plugins(), Freshness::Kept)?;
         let Read { resources: read, options, route, .. } = read;
-        let now = Now { resources, read, route, admin: options.admin, modules, loaded, watch };
-        Ok(Self { source, profile, stores: Stores::default(), state, now })
+        let shown = shown(&options);
+        let now = Now { resources, read, route, admin: options.admin, modules, loaded, shown, watch };
+        let frame = Frame { profile, clusters: Arc::new(clusters) };
+        Ok(Self { source, frame, stores: Stores::default(), state, now })
     }
 
     /// What the workers build their hosts from.
     pub fn generation(&self) -> Generation {
         let config = config(&self.now.resources, self.now.route.as_ref());
-        generation(self.profile, self.now.resources.plugins(), &self.now.loaded, config)
+        self.frame.generation(self.now.resources.plugins(), &self.now.loaded, config, self.now.shown)
     }
 
     /// What plugins keep, over all workers and reloads.
@@ -146,73 +151,47 @@ impl Plan {
     }
 }
 
-fn generation(
+/// What every generation has.
+struct Frame {
     profile: &'static Profile,
-    plugins: &[WasmPlugin],
-    modules: &[Arc<LoadedPlugin>],
-    config: Arc<Config>,
-) -> Generation {
-    let plugin = |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig {
-        code: code.clone(),
-        name: plugin.name.to_string(),
-        // apisix.md 4.2
-        root_id: plugin.name.to_string(),
-        config: Bytes::new(),
-        configured: false,
-        vm_config: Bytes::new(),
-        holds_only_headers: false,
-        environment: Vec::new(),
-        error_response: None,
-    };
-    let plugins = plugins.iter().zip(modules).map(plugin).collect();
-    let limits = Limits { callback: CALLBACK, start: START, memory: None };
-    // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
-    let policy = TrapPolicy { fail_request: profile.trap_fails_request, rebuild: true };
-    Generation { limits, policy, ..interim(profile, plugins, config) }
+    clusters: Arc<Clusters>,
 }
 
-fn interim(profile: &'static Profile, plugins: Vec<PluginConfig>, config: Arc<Config>) -> Generation {
-    use crate::gateway::facts::RequestFacts;
-    use crate::gateway::target::Target;
-    let headers = crate::message::Headers::new();
-    let facts = RequestFacts {
-        method: b"GET",
-        target: b"/anything",
-        authority: b"127.0.0.1",
-        scheme: b"http",
-        headers: &headers,
-        client: [127, 0, 0, 1].into(),
-        client_port: 1,
-        server: [127, 0, 0, 1].into(),
-        server_port: 1,
-        protocol: "HTTP/1.1",
-    };
-    let routed = config.route(&facts);
-    let chain: Vec<_> = routed
-        .chain
-        .plugins
-        .iter()
-        .filter_map(|p| {
-            let c = plugins.iter().find(|c| c.name == *p.name)?;
-            Some(PluginConfig { config: p.conf.clone(), configured: true, ..c.clone() })
-        })
-        .collect();
-    let upstream = match routed.upstream {
-        Target::Upstream { upstream, .. } => upstream,
-        _ => Arc::new(crate::gateway::model::Upstream {
-            id: None,
-            revision: crate::gateway::model::Revision(0),
-            balance: crate::gateway::model::Balance::RoundRobin,
-            nodes: vec![],
-            scheme: Default::default(),
-            pass_host: Default::default(),
-            retries: None,
-            retry_timeout: None,
-            timeout: Default::default(),
-            keepalive_pool: Default::default(),
-        }),
-    };
-    Generation::chain(profile, chain, upstream)
+impl Frame {
+    fn generation(
+        &self,
+        plugins: &[WasmPlugin],
+        modules: &[Arc<LoadedPlugin>],
+        config: Arc<Config>,
+        show_upstream_status: UpstreamStatus,
+    ) -> Generation {
+        let plugin = |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig {
+            code: code.clone(),
+            name: plugin.name.to_string(),
+            // apisix.md 4.2
+            root_id: plugin.name.to_string(),
+            config: Bytes::new(),
+            configured: false,
+            vm_config: Bytes::new(),
+            holds_only_headers: false,
+            environment: Vec::new(),
+            error_response: None,
+        };
+        let plugins = plugins.iter().zip(modules).map(plugin).collect();
+        let limits = Limits { callback: CALLBACK, start: START, memory: None };
+        // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
+        let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
+        let serves = Serves::Gateway { plugins, config, show_upstream_status };
+        Generation { limits, policy, clusters: self.clusters.clone(), ..Generation::new(self.profile, serves) }
+    }
+}
+
+/// When clients are told of the upstream's status.
+fn shown(options: &document::Options) -> UpstreamStatus {
+    match options.show_upstream_status {
+        true => UpstreamStatus::Always,
+        false => UpstreamStatus::default(),
+    }
 }
 
 fn config(resources: &Resources, route: Option<&Arc<Route>>) -> Arc<Config> {
@@ -234,7 +213,7 @@ pub struct Control {
     server: RwLock<Option<Running>>,
     journal: Arc<Journal>,
     source: Source,
-    profile: &'static Profile,
+    frame: Frame,
     stores: Stores,
     state: Option<StateFile>,
     now: Arc<Mutex<Now>>,
@@ -243,9 +222,9 @@ pub struct Control {
 impl Control {
     /// Takes over a server that serves this plan.
     pub fn new(server: Running, plan: Plan, journal: Arc<Journal>) -> Self {
-        let Plan { source, profile, stores, state, now } = plan;
+        let Plan { source, frame, stores, state, now } = plan;
         let server = RwLock::new(Some(server));
-        Self { server, journal, source, profile, stores, state, now: Arc::new(Mutex::new(now)) }
+        Self { server, journal, source, frame, stores, state, now: Arc::new(Mutex::new(now)) }
     }
 
     /// Runs until somebody says stop. `ready` is called when signals are obeyed.
@@ -401,8 +380,10 @@ impl Control {
         };
         resources.set_plugins(plugins);
         let config = config(&resources, read.route.as_ref());
-        let generation = generation(self.profile, resources.plugins(), &loaded, config);
+        let shown = shown(&read.options);
+        let generation = self.frame.generation(resources.plugins(), &loaded, config, shown);
         self.with_server(|server| server.reload(generation))?;
+        now.shown = shown;
         (now.resources, now.read, now.route) = (resources, read.resources, read.route);
         (now.loaded, now.admin) = (loaded, read.options.admin);
         Ok(())
@@ -421,8 +402,12 @@ impl Control {
             file.write(&next.to_state())?;
         }
         let config = config(&next, now.route.as_ref());
-        let generation = generation(self.profile, next.plugins(), &now.loaded, config);
-        self.with_server(|server| server.reload(generation))?;
+        self.with_server(|server| {
+            server.set_config(&config);
+            // Workers do what they are told in order: who has counted serves the new configuration.
+            server.population();
+            Ok(())
+        })?;
         now.resources = next;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! still being written is left alone. One that is gone is none: editors and compilers take files away for a moment.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -76,14 +77,13 @@ impl Watch {
     fn set_by(&mut self, files: impl IntoIterator<Item = PathBuf>, stamp: impl Fn(&Path) -> Option<Stamp>) {
         let mut old = std::mem::take(&mut self.files);
         for file in files {
-            let of_file = |file: &Path| {
-                let now = stamp(file);
-                Watched { taken: now, seen: now }
-            };
             // Two plugins may be of one file.
-            if !self.files.contains_key(&file) {
-                let watched = old.remove(&file).unwrap_or_else(|| of_file(&file));
-                self.files.insert(file, watched);
+            if let Entry::Vacant(place) = self.files.entry(file) {
+                let watched = old.remove(place.key()).unwrap_or_else(|| {
+                    let now = stamp(place.key());
+                    Watched { taken: now, seen: now }
+                });
+                place.insert(watched);
             }
         }
     }

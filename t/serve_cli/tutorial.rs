@@ -20,6 +20,7 @@ fn route(conf: &str) -> String {
 pub fn walk() -> Result<(), String> {
     let folder = workspace(&[("conf/config.yaml", &config())]);
     let server = Server::start(folder.path(), &["conf", "--admin", "0"])?;
+    expect(server.get("/anything")?.status == 404, "there is no route yet", server.stderr.now())?;
     let put = server.admin("PUT", "/apisix/admin/routes", &route("hello apisix"))?;
     expect(put.status == 201, "a new route is 201", &put)?;
     expect(put.body.contains(r#""key":"/apisix/routes/wasm-route""#), "with its key", &put)?;
@@ -46,7 +47,8 @@ pub fn walk() -> Result<(), String> {
     let words = "value should match only one schema, but matches none";
     expect(wrong.status == 400 && wrong.body.contains(words), "an empty conf is 400", &wrong)?;
     let deleted = server.admin("DELETE", "/apisix/admin/routes/wasm-route", "")?;
-    expect(deleted.status == 200, "it can be deleted", &deleted)
+    expect(deleted.status == 200, "it can be deleted", &deleted)?;
+    expect(server.get("/anything")?.status == 404, "and is gone", ())
 }
 
 pub fn pages() -> Result<(), String> {

@@ -24,7 +24,7 @@ impl Control {
 
     fn metrics(&self) -> Answer {
         // A server that is about to stop has nothing living to count.
-        let hosts = Vec::new();
+        let hosts = self.with_server(|server| Ok(server.population())).unwrap_or_default();
         let page = metrics::render(self.journal.counters(), &hosts, &self.stores.samples());
         Answer::new(200, metrics::CONTENT_TYPE, page)
     }
