@@ -16,6 +16,8 @@ mod serve;
 #[cfg(feature = "proxy")]
 mod serve_cli;
 mod support;
+#[cfg(feature = "proxy")]
+mod twins;
 
 use libtest_mimic::{Arguments, run};
 
@@ -35,5 +37,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(serve::trials());
     #[cfg(feature = "proxy")]
     trials.extend(serve_cli::trials());
+    #[cfg(feature = "proxy")]
+    trials.extend(twins::trials());
     run(&arguments, trials).exit_code()
 }

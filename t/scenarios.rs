@@ -35,6 +35,11 @@ pub fn coverage() -> Vec<HostCoverage> {
 /// What the runs so far reached.
 static COVERAGE: OnceLock<Mutex<Coverage>> = OnceLock::new();
 
+/// All files.
+pub fn files() -> impl Iterator<Item = &'static PathBuf> {
+    runs().keys()
+}
+
 /// How the run of a file went.
 type Ran = OnceLock<Result<(), String>>;
 
@@ -62,7 +67,7 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// Modules are compiled once for all trials.
-fn plugins() -> &'static Plugins {
+pub fn plugins() -> &'static Plugins {
     static PLUGINS: OnceLock<Plugins> = OnceLock::new();
     PLUGINS.get_or_init(|| Plugins::new(engine(&ModuleCache::User).expect("an engine")))
 }

@@ -150,6 +150,11 @@ impl Flight {
         Some(part)
     }
 
+    /// The last bytes of a body show its end, on hosts that do so.
+    pub(super) fn last_chunk_ends(&self) -> bool {
+        self.live.generation.profile.last_chunk_ends
+    }
+
     /// A response has begun, or is about to.
     pub(super) fn is_answered(&self) -> bool {
         self.lane.is_answered()

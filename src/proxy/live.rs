@@ -16,7 +16,7 @@ use crate::abi::{ExchangeId, LogLevel, PluginIndex};
 use crate::gateway::config::Config;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::target::Target;
-use crate::host::env::{Clock, Entropy};
+use crate::host::env::Clock;
 use crate::host::exchange::ConnectionInfo;
 use crate::host::store::HostId;
 use crate::host::world::World;
@@ -54,8 +54,8 @@ impl Live {
     pub(super) fn start(worker: &Rc<Worker>, generation: Generation) -> Result<Rc<Self>, ServeError> {
         let (settings, profile) = (worker.settings(), generation.profile);
         let recording = if settings.observer.traces() { Recording::On } else { Recording::Off };
-        let (began, clock) = (Instant::now(), Clock::system());
-        let mut world = World::new(profile, clock, Entropy::System, recording).with_stores(&settings.stores);
+        let (began, clock) = (Instant::now(), settings.clock.unwrap_or_else(Clock::system));
+        let mut world = World::new(profile, clock, settings.entropy, recording).with_stores(&settings.stores);
         world.log_level = settings.observer.log_level();
         world.buffer_limit = profile.buffer_limit.min(settings.bounds.held_bytes);
         world.stream_after = Some(settings.bounds.waiting_bytes);

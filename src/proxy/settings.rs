@@ -7,6 +7,7 @@ use super::observer::Observer;
 use crate::gateway::config::Config;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::model;
+use crate::host::env::{Clock, Entropy};
 use crate::host::limits::Limits;
 use crate::host::profile::Profile;
 use crate::host::{PluginConfig, Stores, TrapPolicy};
@@ -30,6 +31,10 @@ pub struct Settings {
     pub observer: Arc<dyn Observer>,
     /// What plugins keep, over all workers and reloads.
     pub stores: Stores,
+    /// What plugins take for the time; without one the system's. Timers and timeouts keep to the system's.
+    pub clock: Option<Clock>,
+    /// Where plugins have their randomness from.
+    pub entropy: Entropy,
 }
 
 impl Settings {
@@ -42,6 +47,8 @@ impl Settings {
             bounds: Bounds::default(),
             observer: Arc::new(super::observer::Unobserved),
             stores: Stores::default(),
+            clock: None,
+            entropy: Entropy::System,
         }
     }
 }

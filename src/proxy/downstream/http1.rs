@@ -416,6 +416,7 @@ impl Serving {
                 since: &mut self.since,
                 bounds,
                 answered,
+                last_chunk_ends: self.flight.last_chunk_ends(),
             };
             match self.flight.advance(cx, &mut client) {
                 Ok(()) => {}
@@ -491,6 +492,7 @@ struct Reading<'a> {
     since: &'a mut Instant,
     bounds: &'a HeadBounds,
     answered: bool,
+    last_chunk_ends: bool,
 }
 
 impl Client for Reading<'_> {
@@ -509,7 +511,10 @@ impl Client for Reading<'_> {
                     *self.since = Instant::now();
                     *self.continues = Continue::Told;
                     return Poll::Ready(Ok(match piece {
-                        Piece::Data(bytes) => Part::Data { bytes, end_of_stream: false },
+                        Piece::Data(bytes) => {
+                            let end_of_stream = self.last_chunk_ends && self.body.take_end(&mut self.wire.input);
+                            Part::Data { bytes, end_of_stream }
+                        }
                         Piece::Trailers(trailers) => Part::Trailers(trailers),
                         Piece::End => Part::Data { bytes: Bytes::new(), end_of_stream: true },
                     }));

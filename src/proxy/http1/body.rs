@@ -3,7 +3,7 @@
 use super::head::{self, TOO_LARGE};
 use super::{Framing, HeadBounds, Refusal};
 use crate::message::Headers;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Bytes of one chunk's first line, extensions included. Nobody reads those.
 const CHUNK_LINE: usize = 256;
@@ -56,6 +56,19 @@ impl Body {
     /// Nothing but the end is left.
     pub fn is_at_end(&self) -> bool {
         matches!(self.state, State::Done | State::Left(0))
+    }
+
+    /// Takes the end off the buffer, if it is known to be there and nothing comes with it: for hosts that show the end with
+    /// the last bytes.
+    pub fn take_end(&mut self, buffer: &mut BytesMut) -> bool {
+        const LAST: &[u8] = b"\r\n0\r\n\r\n";
+        match self.state {
+            State::Left(0) => {}
+            State::ChunkEnd if buffer.starts_with(LAST) => buffer.advance(LAST.len()),
+            _ => return false,
+        }
+        self.state = State::Done;
+        true
     }
 
     /// Takes the next piece off the buffer; `None` where more has to come.

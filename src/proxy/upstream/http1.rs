@@ -204,7 +204,7 @@ impl Http1 {
                 let piece = body.next(&mut self.wire.input, &BOUNDS).map_err(|_| Fault::Garbage)?;
                 let Some(piece) = piece else { return Ok(None) };
                 let part = match piece {
-                    Piece::Data(bytes) if self.last_chunk_ends && body.is_at_end() => {
+                    Piece::Data(bytes) if self.last_chunk_ends && body.take_end(&mut self.wire.input) => {
                         Part::Data { bytes, end_of_stream: true }
                     }
                     Piece::Data(bytes) => return Ok(Some(Part::Data { bytes, end_of_stream: false })),

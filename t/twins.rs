@@ -1,0 +1,165 @@
+//! Twins: every case that is about HTTP alone runs a second time, through the served proxy over loopback, and what both
+//! ends see there has to be what they saw in memory. That is how it is known that both have one host core.
+//!
+//! The pieces that came in from both ends in memory are sent to the proxy in the same order, each when the one before has
+//! been taken. What is compared and what is not stands in `compare`; which cases can't be played, in `cast`; what
+//! differs although it could be played, in `twins.txt`, with a reason.
+
+mod cast;
+mod client;
+mod compare;
+mod memory;
+mod origin;
+mod play;
+mod stage;
+mod wire;
+
+use crate::scenarios;
+use crate::support::root;
+use libtest_mimic::{Failed, Trial};
+use pwtest::host::profile;
+use pwtest::scenario;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// One line for each case that differs: `FILE | CASE | HOST | REASON`.
+const EXCEPTIONS: &str = include_str!("twins.txt");
+/// Folders of scenarios below `t`.
+const FOLDERS: [&str; 7] = ["plugins", "streams", "apisix", "conformance", "hostcalls", "hosts", "findings"];
+/// Cases under a host that are played, at least: a test that plays nothing finds nothing.
+const LEAST: usize = 1500;
+
+/// What became of a file.
+#[derive(Debug, Default, Clone)]
+struct Outcome {
+    /// Cases under a host that are alike.
+    equal: BTreeSet<String>,
+    /// Those that differ, and in what.
+    differ: BTreeMap<String, Vec<String>>,
+    /// Those that can't be played, by reason.
+    left: BTreeMap<&'static str, usize>,
+    /// What went wrong before.
+    broken: Option<String>,
+}
+
+/// One trial for each file, and one for all of them.
+pub fn trials() -> Vec<Trial> {
+    let trial = |(file, ran): (&'static PathBuf, &'static OnceLock<Outcome>)| {
+        let run = move || judge(ran.get_or_init(|| play_file(file)));
+        Trial::test(format!("twins: {}", name(file)), run).with_kind("twins")
+    };
+    let mut trials: Vec<Trial> = outcomes().iter().map(trial).collect();
+    trials.push(Trial::test("twins: all together", together));
+    trials
+}
+
+fn outcomes() -> &'static BTreeMap<PathBuf, OnceLock<Outcome>> {
+    static OUTCOMES: OnceLock<BTreeMap<PathBuf, OnceLock<Outcome>>> = OnceLock::new();
+    OUTCOMES.get_or_init(|| {
+        let folders: Vec<PathBuf> = FOLDERS.iter().map(|folder| root().join("t").join(folder)).collect();
+        let within = |file: &&PathBuf| folders.iter().any(|folder| file.starts_with(folder));
+        scenarios::files().filter(within).map(|file| (file.clone(), OnceLock::new())).collect()
+    })
+}
+
+fn name(file: &Path) -> String {
+    let base = root().join("t");
+    file.strip_prefix(&base).unwrap_or(file).with_extension("").display().to_string()
+}
+
+/// Plays every case of a file.
+fn play_file(file: &Path) -> Outcome {
+    let mut outcome = Outcome::default();
+    let scenario = match scenario::load(file) {
+        Ok(scenario) => scenario,
+        Err(problems) => {
+            outcome.broken = Some(pwtest::diagnostic::render_all(&problems, false));
+            return outcome;
+        }
+    };
+    let runs = memory::run(&scenario).and_then(|plain| Ok((plain, memory::run(&memory::written(&scenario))?)));
+    let (results, written) = match runs {
+        Ok(runs) => runs,
+        Err(error) => {
+            outcome.broken = Some(error);
+            return outcome;
+        }
+    };
+    for (result, written) in results.iter().zip(&written) {
+        let Some(case) = scenario.cases.iter().find(|case| case.name == result.name) else { continue };
+        if let Some(reason) = cast::reason(&scenario, case, result) {
+            *outcome.left.entry(reason).or_default() += 1;
+            continue;
+        }
+        let Some(profile) = profile::by_name(result.profile) else { continue };
+        let label = format!("{} | {} | {}", name(file), result.name, result.profile);
+        let differences = match play::play(&scenario, case, profile, &result.events) {
+            Ok(played) => compare::differences(&result.events, &written.events, &played),
+            Err(error) => vec![error],
+        };
+        if differences.is_empty() {
+            outcome.equal.insert(label);
+        } else {
+            outcome.differ.insert(label, differences);
+        }
+    }
+    outcome
+}
+
+/// The exceptions, with their reasons.
+fn exceptions() -> BTreeMap<String, String> {
+    let lines = EXCEPTIONS.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (label, reason) = line.rsplit_once(" | ").unwrap_or((line, ""));
+            (label.to_owned(), reason.to_owned())
+        })
+        .collect()
+}
+
+/// A file is good if all that differs is excepted.
+fn judge(outcome: &Outcome) -> Result<(), Failed> {
+    if let Some(broken) = &outcome.broken {
+        return Err(broken.as_str().into());
+    }
+    let excepted = exceptions();
+    let unknown = outcome.differ.iter().filter(|(label, _)| !excepted.contains_key(*label));
+    let problems: Vec<String> =
+        unknown.map(|(label, lines)| format!("{label}\n    {}", lines.join("\n    "))).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}
+
+/// That enough is played, and that no exception has outlived its reason.
+fn together() -> Result<(), Failed> {
+    let mut problems = Vec::new();
+    let (mut equal, mut differ) = (BTreeSet::new(), BTreeSet::new());
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    for (file, ran) in outcomes() {
+        let outcome = ran.get_or_init(|| play_file(file));
+        equal.extend(outcome.equal.iter().cloned());
+        differ.extend(outcome.differ.keys().cloned());
+        for (reason, count) in &outcome.left {
+            *left.entry(reason).or_default() += count;
+        }
+    }
+    for (label, reason) in exceptions() {
+        if reason.trim().is_empty() {
+            problems.push(format!("{label}: has no reason"));
+        }
+        if equal.contains(&label) {
+            problems.push(format!("{label}: is alike; take it out of t/twins.txt"));
+        } else if !differ.contains(&label) {
+            problems.push(format!("{label}: stands in t/twins.txt and is not played"));
+        }
+    }
+    let played = equal.len() + differ.len();
+    println!("twins: {played} cases played, {} alike, {} excepted", equal.len(), differ.len());
+    for (reason, count) in &left {
+        println!("twins: {count} not played: {reason}");
+    }
+    if played < LEAST {
+        problems.push(format!("{played} cases were played; there were at least {LEAST}"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}

@@ -1,0 +1,60 @@
+//! The runs in memory: as the scenario is written, and once more as HTTP/1.1 has to write it.
+
+use crate::scenarios;
+use pwtest::runner::{self, CaseResult, Deny, RunEvent, RunOptions};
+use pwtest::scenario::{Reply, Request, Scenario, StepKind, Upstream};
+use pwtest::snapshot::Mode;
+
+/// Every case of a scenario under each of its hosts.
+pub fn run(scenario: &Scenario) -> Result<Vec<CaseResult>, String> {
+    let options = RunOptions {
+        hosts: Vec::new(),
+        filters: Vec::new(),
+        tags: Vec::new(),
+        jobs: 1,
+        mode: Mode::ReadOnly,
+        deny: Deny::default(),
+    };
+    let mut results = Vec::new();
+    let mut on_event = |event: &RunEvent<'_>| {
+        if let RunEvent::Case(result) = event {
+            results.push((*result).clone());
+        }
+    };
+    let ran = runner::run(std::slice::from_ref(scenario), scenarios::plugins(), &options, &mut on_event);
+    ran.map_err(|error| error.to_string())?;
+    Ok(results)
+}
+
+/// The same with what an HTTP/1.1 origin has to write down: that a response has no body. Plugins that count or list
+/// headers see it.
+pub fn written(scenario: &Scenario) -> Scenario {
+    let mut scenario = scenario.clone();
+    for step in scenario.cases.iter_mut().flat_map(|case| &mut case.steps) {
+        request(&mut step.kind);
+        for item in step.items_mut() {
+            request(&mut item.kind);
+        }
+    }
+    scenario
+}
+
+fn request(kind: &mut StepKind) {
+    if let StepKind::Request(request) = kind
+        && let Request { upstream: Upstream::Reply(reply), method, .. } = &mut **request
+        && says_nothing(reply)
+        && *method != "HEAD"
+    {
+        reply.headers.push(("content-length".into(), "0".into()));
+    }
+}
+
+fn says_nothing(reply: &Reply) -> bool {
+    let framing =
+        |name: &[u8]| name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding");
+    reply.body.is_none()
+        && reply.trailers.is_empty()
+        && reply.fail.is_none()
+        && !matches!(reply.status, 204 | 304)
+        && !reply.headers.iter().any(|(name, _)| framing(name))
+}
