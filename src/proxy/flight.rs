@@ -5,6 +5,7 @@
 //! and no channel of its own. Nothing is read faster than the other side takes it. Dropping it means that the client
 //! went away.
 
+use super::errors::{self, Phase};
 use super::http1::Refusal;
 use super::lane::{Asker, Lane};
 use super::live::Live;
@@ -323,7 +324,12 @@ impl Flight {
                 self.asks(idle.peer);
                 self.link = Link::Open(Box::new(self.http1(idle)), address);
             }
-            None => self.link = Link::Connecting(upstream::connect(&address), address),
+            None => {
+                // Only lines about it need to know; a name is looked up while it connects.
+                let known = address.0.parse().ok().map(|ip| SocketAddr::new(ip, address.1));
+                self.lane.asks(known);
+                self.link = Link::Connecting(upstream::connect(&address), address);
+            }
         }
         true
     }
@@ -437,8 +443,13 @@ impl Flight {
 
     /// The upstream did wrong: perhaps it is asked once more.
     fn fail(&mut self, fault: Fault) {
+        let phase = self.phase();
         let link = std::mem::replace(&mut self.link, Link::Over);
         self.note_try(if fault == Fault::TimedOut { 504 } else { 502 });
+        let stale = matches!(&link, Link::Open(link, _) if link.is_reused()) && fault == Fault::Reset;
+        if !stale && !self.lane.is_closed() {
+            self.live.say(self.exchange, LogLevel::Error, errors::words(fault, phase));
+        }
         self.lane.asks(None);
         if self.upstream_status.is_none() && self.out.whole && !self.lane.is_closed() {
             match link {
@@ -467,6 +478,16 @@ impl Flight {
             }
         }
         self.give_up(fault);
+    }
+
+    /// How far it has come with the upstream that is asked now.
+    fn phase(&self) -> Phase {
+        match &self.link {
+            Link::Idle | Link::Connecting(..) => Phase::Connecting,
+            _ if self.upstream_status.is_some() => Phase::Body,
+            Link::Open(link, _) if !link.is_sent() => Phase::Sending,
+            Link::Open(..) | Link::Over => Phase::Head,
+        }
     }
 
     /// Another node, if there is one and it may be tried.
@@ -502,7 +523,7 @@ impl Drop for Flight {
             server: self.lane.asker.server,
             method: &self.lane.asker.method,
             target: &self.lane.asker.target,
-            protocol: self.lane.asker.protocol,
+            protocol: self.lane.asker.written_protocol(),
             authority: &self.lane.asker.authority,
             status: self.sent_status,
             sent: self.sent_bytes,

@@ -62,6 +62,16 @@ pub(super) struct Lane {
     waker: RefCell<Option<Waker>>,
 }
 
+impl Asker {
+    /// The protocol as nginx writes it in its logs.
+    pub(super) fn written_protocol(&self) -> &'static str {
+        match self.protocol {
+            "HTTP/2" => "HTTP/2.0",
+            other => other,
+        }
+    }
+}
+
 impl Lane {
     pub(super) fn new(asker: Asker) -> Self {
         Self {
@@ -87,7 +97,7 @@ impl Lane {
         let asker = &self.asker;
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
         let target = text(&asker.target);
-        let request_line = format!("{} {target} {}", text(&asker.method), asker.protocol);
+        let request_line = format!("{} {target} {}", text(&asker.method), asker.written_protocol());
         let upstream = self.asked.get().map(|address| format!("http://{address}{target}"));
         somebody(About {
             exchange,

@@ -150,6 +150,14 @@ impl Live {
         }
     }
 
+    /// The server has something to say about a request.
+    pub(super) fn say(&self, exchange: ExchangeId, level: LogLevel, message: String) {
+        let wanted = self.worker.upgrade().and_then(|worker| worker.settings().observer.log_level());
+        if wanted.is_some_and(|least| level >= least) {
+            self.log(&self.host.borrow(), Some(exchange), None, level, message.as_bytes());
+        }
+    }
+
     fn log(
         &self,
         host: &Host,

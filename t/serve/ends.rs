@@ -98,6 +98,12 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// A head without the date that the server has put into it.
+pub fn undated(head: &str) -> String {
+    let date = head.split_inclusive("\r\n").find(|line| line.starts_with("date: ")).expect("a date");
+    head.replacen(date, "", 1)
+}
+
 /// The value of a header in a head.
 pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().skip(1).find_map(|line| {

@@ -1,6 +1,7 @@
 //! Answers to what never was a request: no plugin sees them.
 
 use crate::message::Headers;
+use crate::proxy::date;
 use crate::proxy::http1::Refusal;
 use crate::proxy::http1::request::Version;
 use crate::proxy::http1::write::{self, Asked, Outbox};
@@ -19,7 +20,7 @@ pub(super) fn message(refusal: Refusal) -> (Headers, Bytes) {
 /// Writes that answer. The connection ends with it: nobody knows where the next message begins.
 pub(super) fn refuse(out: &mut Outbox, refusal: Refusal, head_only: bool) {
     let (headers, body) = message(refusal);
-    let asked = Asked { version: Version::Http11, head_only, keep_alive: false };
+    let asked = Asked { version: Version::Http11, head_only, keep_alive: false, date: date::now() };
     let mut writing = write::response_head(out, refusal.status, &headers, false, &asked).body;
     write::data(out, &mut writing, body);
 }

@@ -7,6 +7,7 @@ use super::answer;
 use super::http2::{self, Parties};
 use crate::message::Part;
 use crate::proxy::alarm::Alarm;
+use crate::proxy::date;
 use crate::proxy::flight::{Client, ClientFault, Flight, status_of};
 use crate::proxy::http1::body::{Body, Piece};
 use crate::proxy::http1::head::Scan;
@@ -277,7 +278,7 @@ impl Connection {
             flight,
             body,
             continues: if head.expects_continue { Continue::Owed } else { Continue::NotAsked },
-            asked: Asked { version: head.version, head_only, keep_alive },
+            asked: Asked { version: head.version, head_only, keep_alive, date: None },
             writing: Writing::None,
             head_out: false,
             keep_alive,
@@ -458,6 +459,7 @@ impl Serving {
                 self.asked.keep_alive &= !worker.is_stopping();
                 // Whoever waits for `100 Continue` and does not get it may send the body or not.
                 self.asked.keep_alive &= self.continues != Continue::Owed;
+                self.asked.date = date::now();
                 let how = write::response_head(&mut wire.out, status, &headers, end_of_stream, &self.asked);
                 (self.writing, self.keep_alive) = (how.body, how.keep_alive);
                 if !end_of_stream {

@@ -99,7 +99,7 @@ proptest! {
         headers.append(":status", "200");
         headers.append(name, value);
         let mut out = Outbox::default();
-        let asked = Asked { version: Version::Http11, head_only: false, keep_alive: true };
+        let asked = Asked { version: Version::Http11, head_only: false, keep_alive: true, date: None };
         let mut writing = write::response_head(&mut out, 200, &headers, false, &asked).body;
         prop_assume!(writing == Writing::Chunked);
         for chunk in &chunks {

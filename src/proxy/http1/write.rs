@@ -6,6 +6,7 @@
 use super::head;
 use super::request::Version;
 use crate::message::Headers;
+use crate::proxy::date::HttpDate;
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -239,6 +240,8 @@ pub struct Asked {
     pub head_only: bool,
     /// The connection is to stay.
     pub keep_alive: bool,
+    /// The date of a response that has none.
+    pub date: Option<HttpDate>,
 }
 
 /// How a response is written.
@@ -260,6 +263,9 @@ pub fn response_head(
 ) -> ResponseWriting {
     status_line(out, status);
     let mut length = None;
+    if let Some(date) = asked.date.filter(|_| headers.get(b"date").is_none()) {
+        out.line(b"date", &date);
+    }
     for (name, value) in headers.iter() {
         if name.first() == Some(&b':') {
             continue;

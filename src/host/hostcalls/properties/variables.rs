@@ -116,10 +116,10 @@ fn built_in(exchange: &Exchange, name: &[u8]) -> Option<Bytes> {
         b"is_args" => Some(Bytes::from_static(if query.is_some() { b"?" } else { b"" })),
         b"request_method" => header(":method"),
         b"request" => {
-            let (method, protocol) = (header(":method")?, exchange.info.protocol.as_bytes());
+            let (method, protocol) = (header(":method")?, protocol(exchange).as_bytes());
             Some([&method[..], target, protocol].join(&b' ').into())
         }
-        b"server_protocol" => text(exchange.info.protocol),
+        b"server_protocol" => text(protocol(exchange)),
         b"remote_addr" => Some(address(exchange.info.client)),
         b"server_addr" => Some(address(exchange.info.server)),
         b"remote_port" => Some(port(exchange.info.client, 50000)),
@@ -143,6 +143,14 @@ fn built_in(exchange: &Exchange, name: &[u8]) -> Option<Bytes> {
             let name = name.strip_prefix(b"cookie_")?;
             cookie(&header("cookie")?, name)
         }
+    }
+}
+
+/// As nginx names it.
+fn protocol(exchange: &Exchange) -> &'static str {
+    match exchange.info.protocol {
+        "HTTP/2" => "HTTP/2.0",
+        other => other,
     }
 }
 
