@@ -7,6 +7,7 @@
 //!   connection (RFC 9110 7.6.1). That the bodies are equal is compared;
 //! - `content-length` where only one side has it and it is the length of the body that came: the other one was chunked,
 //!   or had nothing to announce;
+//! - `date` where only the served response has it: a server with a clock says when it answered (RFC 9110 6.6.1);
 //! - the end of a request at the origin, where the origin had answered before or the client had gone: what is left of
 //!   such a request is cut off with its connection;
 //! - white space around values, which HTTP/1.1 can't keep (RFC 9112 5.1).
@@ -79,6 +80,10 @@ fn message(all: &mut Vec<String>, who: &str, memory: &SeenMessage, served: &Seen
         if name == "header content-length" {
             one = one.filter(|_| other.is_some() || !memory.says_its_length);
             other = other.filter(|_| one.is_some() || !served.says_its_length);
+        }
+        // The server adds one to every response that has none.
+        if name == "header date" && one.is_none() {
+            continue;
         }
         if name == "end" && !end && one.is_some_and(|end| end != "complete") {
             continue;
