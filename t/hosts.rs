@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         ("hosts: a refusal can be expected", expected_refusals),
         ("hosts: the table of a conformance suite", conformance_table),
         ("hosts: a comparison shows what differs", comparison),
+        ("hosts: a gateway is APISIX's, and tables say so", gateways),
     ];
     tests.iter().map(|(name, test)| Trial::test(*name, *test)).collect()
 }
@@ -155,4 +156,41 @@ fn comparison() -> Result<(), Failed> {
     expect_code(&pwtest(folder.path(), &["compare", "--host", "envoy"]), 2)?;
     expect_code(&pwtest(folder.path(), &["compare", "--host", "envoy", "--host", "nginx"]), 2)?;
     expect_code(&pwtest(folder.path(), &["compare", "--host", "envoy", "--host", "spec", "--filter", "nothing"]), 4)
+}
+
+/// Two cases that name no host, so the gateway's (apisix), and one that names two.
+fn gateways() -> Result<(), Failed> {
+    let text = "gateway:\n  wasm.plugins: [ { name: log, priority: 1, file: FIXTURES/go/log.wasm } ]\n  \
+                routes: [ { uri: /a, plugins: { log: { conf: x } }, upstream: { nodes: { '127.0.0.1:1': 1 } } } ]\ncases:\n  \
+                - name: one\n    request: GET http://a.test/a\n  - name: two\n    request: GET http://a.test/b\n    upstream: never\n    \
+                expect: { client_sees: { status: 404 } }\n  - name: three\n    host: [spec, apisix]\n    request: GET http://a.test/a\n";
+    let folder = workspace(&[("t/routes/one.yaml", text)]);
+    let suite = |arguments: &[&str]| pwtest(folder.path(), &[&["conformance", "t"][..], arguments].concat());
+    let ran = suite(&[]);
+    expect_code(&ran, 0)?;
+    for (host, cases) in [("spec", "2 cases"), ("envoy", "3 cases")] {
+        let line = format!("not run under {host}: {cases} with a gateway, which is APISIX's own");
+        check(ran.stdout.lines().any(|shown| shown == line), &format!("there is a line {line:?}"), &ran)?;
+    }
+    check(!ran.stdout.contains("not run under apisix"), "all are run under apisix", &ran)?;
+    let ran = suite(&["--filter", "two", "--host", "envoy"]);
+    expect_code(&ran, 4)?;
+    check(ran.stdout.contains("not run under envoy: 1 case with a gateway"), "zeroes have a reason", &ran)?;
+    let ran = suite(&["--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).map_err(|error| error.to_string())?;
+    let expected = serde_json::json!({ "spec": 2, "envoy": 3, "apisix": 0 });
+    check(json["gateway_cases_not_run"] == expected, "the JSON says it, too", &ran)?;
+
+    let compare = ["compare", "--host", "spec", "--host", "apisix", "t"];
+    let ran = pwtest(folder.path(), &compare);
+    expect_code(&ran, 0)?;
+    check(
+        ran.stdout.contains("3 cases have a gateway, whose routes and nodes are APISIX's under every profile"),
+        "it is said",
+        &ran,
+    )?;
+    // apisix.md 7.2: there is no route, whoever runs the plugins.
+    let ran = pwtest(folder.path(), &[&compare[..], &["--filter", "two"]].concat());
+    check(ran.stdout.contains("1 case has a gateway"), "of the cases that were asked for", &ran)?;
+    check(!ran.stdout.contains("client status"), "both say 404", &ran)
 }

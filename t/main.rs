@@ -9,6 +9,7 @@ mod findings;
 mod hosts;
 mod insta_files;
 mod layering;
+#[cfg(feature = "proxy")]
 mod readme;
 mod scenarios;
 #[cfg(feature = "proxy")]
@@ -32,6 +33,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(hosts::trials());
     trials.extend(findings::trials());
     trials.extend(insta_files::trials());
+    #[cfg(feature = "proxy")]
     trials.extend(readme::trials());
     #[cfg(feature = "proxy")]
     trials.extend(serve::trials());

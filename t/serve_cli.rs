@@ -2,9 +2,10 @@
 //! what it writes.
 
 mod arguments;
+mod clusters;
 mod logs;
 mod reload;
-mod support;
+pub mod support;
 mod tutorial;
 
 use libtest_mimic::{Failed, Trial};
@@ -13,10 +14,12 @@ type Test = fn() -> Result<(), String>;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 16] = [
+    let tests: [(&str, Test); 18] = [
         ("serve: what it refuses, and how it says so", arguments::refusals),
         ("serve: an address that is taken", arguments::taken),
         ("serve: where it listens", arguments::listens),
+        ("serve: a cluster of the command line is called", clusters::given),
+        ("serve: a cluster of the document is called", clusters::configured),
         ("serve: the tutorial", tutorial::walk),
         ("serve: the admin API is not for web pages", tutorial::pages),
         ("serve: routes survive a kill", tutorial::state),

@@ -29,7 +29,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<u8> {
         Err(code) => return Ok(code),
     };
     let plugins = args.hosts.plugins()?;
-    let mut comparison = Comparison::new(hosts.clone());
+    let mut comparison = Comparison::new(hosts.clone(), args.hosts.with_gateway(&scenarios));
     for (column, host) in hosts.iter().enumerate() {
         args.hosts.run(&scenarios, &plugins, host, &mut |result| comparison.add(column, result))?;
     }

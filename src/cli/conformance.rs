@@ -47,6 +47,7 @@ pub fn run(args: &ConformanceArgs) -> anyhow::Result<u8> {
     let mut table = Conformance::new(hosts.clone());
     for (column, host) in hosts.iter().enumerate() {
         let meant: Vec<_> = scenarios.iter().map(|scenario| scenario.meant_for(host)).collect();
+        table.leave_out(column, args.hosts.with_gateway(&scenarios).saturating_sub(args.hosts.with_gateway(&meant)));
         args.hosts.run(&meant, &plugins, host, &mut |result| table.add(column, result))?;
     }
     let text = match args.format {

@@ -49,6 +49,16 @@ impl HostArgs {
         Ok(Plugins::new(engine(&cache)?))
     }
 
+    /// How many of the cases that were asked for have a gateway.
+    pub fn with_gateway(&self, scenarios: &[Scenario]) -> usize {
+        let named = |file: &Scenario, name: &str| {
+            let name = format!("{}: {name}", file.source.path.display());
+            self.filter.is_empty() || self.filter.iter().any(|filter| name.contains(filter.as_str()))
+        };
+        let gateways = scenarios.iter().filter(|scenario| scenario.gateway.is_some());
+        gateways.map(|file| file.cases.iter().filter(|case| named(file, &case.name)).count()).sum()
+    }
+
     /// Runs every case under this host, whatever hosts the scenarios name; results come in the order of the files.
     pub fn run(
         &self,

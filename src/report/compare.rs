@@ -95,15 +95,17 @@ fn line(name: &str) -> Option<usize> {
 #[derive(Debug)]
 pub struct Comparison {
     hosts: Vec<String>,
+    /// Cases with a gateway.
+    gateways: usize,
     cases: Vec<Compared>,
     /// Where a case stands in `cases`, by label.
     places: BTreeMap<String, usize>,
 }
 
 impl Comparison {
-    /// Nothing compared yet.
-    pub fn new(hosts: Vec<String>) -> Self {
-        Self { hosts, cases: Vec::new(), places: BTreeMap::new() }
+    /// Nothing compared yet. So many of the cases will have a gateway.
+    pub fn new(hosts: Vec<String>, gateways: usize) -> Self {
+        Self { hosts, gateways, cases: Vec::new(), places: BTreeMap::new() }
     }
 
     /// Takes what a case looked like under the host in this column.
@@ -161,6 +163,10 @@ impl Comparison {
         let cases = count(self.cases.len(), "case", "cases");
         let hosts = count(self.hosts.len(), "host", "hosts");
         let _ = writeln!(text, "{cases} under {hosts}: {} alike, {differing} differ", self.cases.len() - differing);
+        if self.gateways > 0 {
+            let gateways = count(self.gateways, "case has", "cases have");
+            let _ = writeln!(text, "{gateways} a gateway, whose routes and nodes are APISIX's under every profile");
+        }
         for (column, host) in self.hosts.iter().enumerate() {
             let missing = self.cases.iter().filter(|case| case.views.get(column).is_none_or(Option::is_none)).count();
             if missing > 0 {
