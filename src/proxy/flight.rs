@@ -199,7 +199,9 @@ impl Flight {
     pub(super) fn abort(&mut self) {
         if !self.lane.is_closed() {
             self.aborted = true;
-            self.feed(Host::abort);
+            if !self.worker.is_broken() {
+                self.feed(Host::abort);
+            }
         }
         self.let_go();
     }

@@ -8,7 +8,7 @@ use super::gate::Gate;
 use super::lane::{Asker, Lane};
 use super::observer::{Broken, LogLine};
 use super::outward::{self, Errand};
-use super::server::ServeError;
+use super::server::{self, ServeError};
 use super::settings::{Generation, Serves};
 use super::way::Way;
 use super::worker::Worker;
@@ -24,6 +24,7 @@ use crate::host::{Host, Output, PluginConfig};
 use crate::trace::{Recording, Trap};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,8 +98,17 @@ impl Live {
         Ok(live)
     }
 
-    /// Makes the host run, and carries out what it leaves.
+    /// Makes the host run, and carries out what it leaves. A panic in there is the end of the worker.
     pub(super) fn run<R>(self: &Rc<Self>, act: impl FnOnce(&mut Host) -> R) -> R {
+        catch_unwind(AssertUnwindSafe(|| self.run_on(act))).unwrap_or_else(|panic| {
+            if let Some(worker) = self.worker.upgrade() {
+                worker.breaks(server::message(&*panic));
+            }
+            resume_unwind(panic)
+        })
+    }
+
+    fn run_on<R>(self: &Rc<Self>, act: impl FnOnce(&mut Host) -> R) -> R {
         let mut errands = Vec::new();
         let result = {
             let mut host = self.host.borrow_mut();
@@ -254,7 +264,8 @@ impl Live {
 
     /// To be called when an exchange has ended and nobody runs the host.
     pub(super) fn end_if_idle(self: &Rc<Self>) {
-        if self.retired.get() && self.lanes.borrow().is_empty() && !self.over.replace(true) {
+        let broken = self.worker.upgrade().is_some_and(|worker| worker.is_broken());
+        if self.retired.get() && self.lanes.borrow().is_empty() && !broken && !self.over.replace(true) {
             self.run(Host::shutdown);
             self.tick_moved.notify_one();
             // Its VMs go with it.

@@ -40,7 +40,7 @@ pub trait Observer: Send + Sync {
     /// A request has come to its end.
     fn access(&self, _access: &Access<'_>) {}
 
-    /// A worker's thread broke: what it served is gone, and nobody serves in its place.
+    /// A worker broke: what it served is gone, and another one serves in its place.
     fn worker_failed(&self, _failure: &WorkerFailure) {}
 }
 
@@ -147,7 +147,7 @@ pub struct Try {
     pub time: Duration,
 }
 
-/// A worker's thread that broke.
+/// A worker that broke.
 #[derive(Debug, Clone)]
 pub struct WorkerFailure {
     /// The worker, from 0.

@@ -3,22 +3,25 @@
 use super::listen;
 use super::observer::WorkerFailure;
 use super::settings::{Generation, Settings};
-use super::worker::{self, Order};
+use super::worker::{self, Charge, Order};
 use crate::gateway::config::Config;
 use crate::host::store::HostId;
 use crate::host::{Population, StartError};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// How long a worker may take to build a host: a large module's start function takes seconds.
 const START: Duration = Duration::from_secs(120);
+
+/// Between two workers in one place: what breaks at once, again and again, must not take all of the processor.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a worker may take to say what lives there.
 const COUNT: Duration = Duration::from_secs(5);
@@ -57,6 +60,7 @@ pub enum ServeError {
 pub struct Running {
     listening: Vec<SocketAddr>,
     workers: Vec<Handle>,
+    common: Arc<Common>,
 }
 
 /// What all workers have in common.
@@ -64,6 +68,8 @@ pub(super) struct Common {
     pub(super) settings: Settings,
     connections: AtomicU64,
     orders: Vec<UnboundedSender<Order>>,
+    /// No worker that breaks is replaced any more.
+    ends: AtomicBool,
     /// Which worker each host belongs to.
     seats: Mutex<BTreeMap<HostId, usize>>,
 }
@@ -113,20 +119,22 @@ impl Server {
             settings,
             connections: AtomicU64::new(0),
             orders: orders.clone(),
+            ends: AtomicBool::new(false),
             seats: Mutex::default(),
         });
-        let mut running = Running { listening, workers: Vec::new() };
+        let mut running = Running { listening, workers: Vec::new(), common: common.clone() };
         let mut answers = Vec::new();
         for (index, ((listeners, orders), receiver)) in sets.into_iter().zip(orders).zip(receivers).enumerate() {
             let (started, answer) = sync_channel(1);
-            let (common, generation) = (common.clone(), generation.clone());
-            let work = move || {
-                let observer = common.settings.observer.clone();
-                let run = || worker::run(index, common, generation, listeners, receiver, &started);
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-                    observer.worker_failed(&WorkerFailure { worker: index, message: message(&*panic) });
-                }
+            let charge = Charge {
+                serves: generation.clone(),
+                prepared: None,
+                orders: receiver,
+                started: Some(started),
+                dismissed: false,
             };
+            let common = common.clone();
+            let work = move || work(index, &common, charge, &listeners);
             let thread = std::thread::Builder::new().name(format!("worker {index}")).spawn(work);
             running.workers.push(Handle { orders, thread: Some(thread.map_err(ServeError::Worker)?) });
             answers.push(answer);
@@ -178,7 +186,7 @@ impl Running {
         answers.into_iter().map(|answer| answer.recv_timeout(COUNT).unwrap_or_default()).collect()
     }
 
-    /// Workers whose threads have ended, though nobody told them to.
+    /// Workers whose threads have ended, though nobody told them to: a thread that can't be had back.
     pub fn broken_workers(&self) -> Vec<usize> {
         let ended = |handle: &Handle| handle.thread.as_ref().is_none_or(JoinHandle::is_finished);
         self.workers.iter().enumerate().filter(|(_, handle)| ended(handle)).map(|(index, _)| index).collect()
@@ -190,6 +198,7 @@ impl Running {
     }
 
     fn end(&mut self, grace: Duration) {
+        self.common.ends.store(true, Ordering::Relaxed);
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Stop(grace));
         }
@@ -208,6 +217,32 @@ impl Drop for Running {
     }
 }
 
+/// One worker after the other: each is there until it is told to stop, and a panic is a defect, but no end.
+fn work(index: usize, common: &Arc<Common>, mut charge: Charge, listeners: &[TcpListener]) {
+    loop {
+        let began = Instant::now();
+        let run = || {
+            // Others of the same sockets, so that whoever has connected meanwhile is served by the next one.
+            let listeners = listeners.iter().map(TcpListener::try_clone).collect::<Result<_, _>>();
+            match listeners {
+                Ok(listeners) => worker::run(index, common.clone(), &mut charge, listeners),
+                Err(error) => Some(WorkerFailure { worker: index, message: error.to_string() }),
+            }
+        };
+        let ran = catch_unwind(AssertUnwindSafe(run));
+        let failure = ran.unwrap_or_else(|panic| Some(WorkerFailure { worker: index, message: message(&*panic) }));
+        if let Some(failure) = failure {
+            common.settings.observer.worker_failed(&failure);
+        }
+        if charge.dismissed || charge.started.is_some() || common.ends.load(Ordering::Relaxed) {
+            return;
+        }
+        if began.elapsed() < AGAIN {
+            std::thread::sleep(AGAIN);
+        }
+    }
+}
+
 /// Waits for all of them; the first that failed counts.
 fn wait(answers: Vec<Answer>) -> Result<(), ServeError> {
     let mut result = Ok(());
@@ -223,7 +258,8 @@ fn wait(answers: Vec<Answer>) -> Result<(), ServeError> {
     result
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
+/// What a panic says.
+pub(super) fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }

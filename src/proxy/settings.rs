@@ -74,6 +74,13 @@ impl Generation {
         Self::new(profile, Serves::Chain { plugins, upstream })
     }
 
+    /// Begins with another configuration, where it has a gateway.
+    pub(super) fn configure(&mut self, other: &Arc<Config>) {
+        if let Serves::Gateway { config, .. } = &mut self.serves {
+            *config = other.clone();
+        }
+    }
+
     /// The same for whatever is served.
     pub fn new(profile: &'static Profile, serves: Serves) -> Self {
         Self {

@@ -2,6 +2,7 @@
 
 use super::downstream::Connection;
 use super::live::Live;
+use super::observer::WorkerFailure;
 use super::pool::Pool;
 use super::server::{Common, ServeError};
 use super::settings::{Generation, Settings};
@@ -54,6 +55,22 @@ pub(super) struct Worker {
     connections: RefCell<BTreeMap<u64, Option<Waker>>>,
     /// A connection has ended, or the worker stops.
     changed: Notify,
+    /// What a panic said that came out of a host: nobody knows what state that is in.
+    broken: RefCell<Option<String>>,
+    broke: Notify,
+}
+
+/// What outlives a worker that breaks: the next one on its thread goes on from here.
+pub(super) struct Charge {
+    /// What it serves.
+    pub(super) serves: Generation,
+    /// What it has been told to prepare.
+    pub(super) prepared: Option<Generation>,
+    pub(super) orders: UnboundedReceiver<Order>,
+    /// Who waits for it to start; none once it has.
+    pub(super) started: Option<SyncSender<Result<(), ServeError>>>,
+    /// It has been told to stop, or nobody is left to tell it anything.
+    pub(super) dismissed: bool,
 }
 
 impl Worker {
@@ -70,6 +87,17 @@ impl Worker {
     /// Nothing new is begun.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.get()
+    }
+
+    /// A host broke on this worker, which ends with it.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.borrow().is_some()
+    }
+
+    /// Out of a host came a panic. The worker ends as soon as its thread gets to it.
+    pub(super) fn breaks(&self, message: String) {
+        self.broken.borrow_mut().get_or_insert(message);
+        self.broke.notify_one();
     }
 
     fn connections(&self) -> usize {
@@ -118,12 +146,22 @@ impl Worker {
     }
 
     fn shutdown(&self) {
+        if self.is_broken() {
+            return self.abandon();
+        }
         let live = self.live.borrow_mut().take();
         let retired = std::mem::take(&mut *self.retired.borrow_mut());
         for live in retired.into_iter().chain(live) {
             live.shutdown();
         }
         self.pool.clear();
+    }
+
+    /// Leaves the hosts as they are: nothing may run in them.
+    fn abandon(&self) {
+        for live in self.live.borrow().iter().chain(&*self.retired.borrow()) {
+            self.common.leaves(live.number);
+        }
     }
 }
 
@@ -157,21 +195,17 @@ impl Drop for Place {
     }
 }
 
-/// Runs a worker until it is told to stop.
+/// Runs a worker until it is told to stop, or breaks; then it says how.
 pub(super) fn run(
     index: usize,
     common: Arc<Common>,
-    generation: Generation,
+    charge: &mut Charge,
     listeners: Vec<TcpListener>,
-    mut orders: UnboundedReceiver<Order>,
-    started: &SyncSender<Result<(), ServeError>>,
-) {
+) -> Option<WorkerFailure> {
+    let failure = |message| Some(WorkerFailure { worker: index, message });
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            let _ = started.send(Err(ServeError::Worker(error)));
-            return;
-        }
+        Err(error) => return refuse(charge, ServeError::Worker(error)).and_then(failure),
     };
     let local = LocalSet::new();
     local.block_on(&runtime, async {
@@ -185,20 +219,29 @@ pub(super) fn run(
             stopping: Cell::new(false),
             connections: RefCell::default(),
             changed: Notify::new(),
+            broken: RefCell::default(),
+            broke: Notify::new(),
         });
-        match begin(&worker, generation, listeners) {
-            Ok(()) => {
-                let _ = started.send(Ok(()));
-            }
-            Err(error) => {
-                worker.shutdown();
-                let _ = started.send(Err(error));
-                return;
-            }
+        if let Err(error) = begin(&worker, charge.serves.clone(), listeners) {
+            worker.shutdown();
+            return refuse(charge, error).and_then(failure);
         }
-        obey(&worker, &mut orders).await;
+        if let Some(started) = charge.started.take() {
+            let _ = started.send(Ok(()));
+        }
+        obey(&worker, charge).await;
         worker.shutdown();
-    });
+        let message = worker.broken.borrow().clone();
+        message.and_then(failure)
+    })
+}
+
+/// It does not start. Whoever started the server hears of it; where it is the next one in its place, that is a failure.
+fn refuse(charge: &mut Charge, error: ServeError) -> Option<String> {
+    let Some(started) = charge.started.take() else { return Some(error.to_string()) };
+    charge.dismissed = true;
+    let _ = started.send(Err(error));
+    None
 }
 
 fn begin(worker: &Rc<Worker>, generation: Generation, listeners: Vec<TcpListener>) -> Result<(), ServeError> {
@@ -210,11 +253,17 @@ fn begin(worker: &Rc<Worker>, generation: Generation, listeners: Vec<TcpListener
     Ok(())
 }
 
-async fn obey(worker: &Rc<Worker>, orders: &mut UnboundedReceiver<Order>) {
+async fn obey(worker: &Rc<Worker>, charge: &mut Charge) {
     let mut prepared = None;
     let grace = loop {
-        match orders.recv().await {
+        let order = tokio::select! {
+            biased;
+            () = worker.broke.notified() => return,
+            order = charge.orders.recv() => order,
+        };
+        match order {
             Some(Order::Prepare(generation, answer)) => {
+                charge.prepared = Some((*generation).clone());
                 let started = Live::start(worker, *generation);
                 let _ = answer.send(match started {
                     Ok(live) => {
@@ -225,16 +274,24 @@ async fn obey(worker: &Rc<Worker>, orders: &mut UnboundedReceiver<Order>) {
                 });
             }
             Some(Order::Commit) => {
-                if let Some(live) = prepared.take() {
-                    worker.replace(live);
+                let Some(generation) = charge.prepared.take() else { continue };
+                charge.serves = generation.clone();
+                // One that was prepared before a worker broke here has gone with it.
+                match prepared.take().map_or_else(|| Live::start(worker, generation), Ok) {
+                    Ok(live) => worker.replace(live),
+                    Err(error) => return worker.breaks(error.to_string()),
                 }
             }
             Some(Order::Discard) => {
+                charge.prepared = None;
                 if let Some(live) = prepared.take() {
                     live.retire();
                 }
             }
             Some(Order::Configure(config)) => {
+                for generation in charge.prepared.iter_mut().chain([&mut charge.serves]) {
+                    generation.configure(&config);
+                }
                 for live in worker.live().iter().chain(&prepared) {
                     live.configure(config.clone());
                 }
@@ -252,6 +309,7 @@ async fn obey(worker: &Rc<Worker>, orders: &mut UnboundedReceiver<Order>) {
             None => break Duration::ZERO,
         }
     };
+    charge.dismissed = true;
     stop(worker, grace).await;
 }
 
@@ -271,7 +329,10 @@ async fn stop(worker: &Rc<Worker>, grace: Duration) {
             changed.await;
         }
     };
-    let _ = tokio::time::timeout(grace, all_gone).await;
+    tokio::select! {
+        () = worker.broke.notified() => {}
+        _ = tokio::time::timeout(grace, all_gone) => {}
+    }
 }
 
 async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {

@@ -23,7 +23,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    fn new(stream: TcpStream) -> Self {
+    /// At this end of a connection.
+    pub fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
@@ -32,12 +33,27 @@ impl Peer {
 
     /// Connects to the first address of a server.
     pub fn to(server: &Running) -> Self {
-        Self::new(TcpStream::connect(server.listening()[0]).expect("the server accepts"))
+        Self::over(TcpStream::connect(server.listening()[0]).expect("the server accepts"))
     }
 
     /// Writes; a peer that has gone away shows when something is read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Writes; says whether there still is somebody who reads.
+    pub fn sends(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// Says that nothing more comes.
+    pub fn half_close(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Waits for what is to be read, however long it takes.
+    pub fn waits(&mut self) {
+        self.stream.set_read_timeout(None).expect("no timeout");
     }
 
     /// Reads once; false at the end, and where nothing comes.
@@ -132,7 +148,7 @@ impl Origin {
             while let Ok((stream, _)) = listener.accept() {
                 *count.lock().expect("a count") += 1;
                 let serve = serve.clone();
-                std::thread::spawn(move || serve(&mut Peer::new(stream)));
+                std::thread::spawn(move || serve(&mut Peer::over(stream)));
             }
         });
         Self { address, accepted }

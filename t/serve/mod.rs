@@ -1,10 +1,12 @@
 //! The proxy on sockets: a server in this process, an origin and clients that read and write raw bytes.
 
+mod breaks;
 mod calls;
 mod ends;
 mod flow;
 mod gateway;
 mod h2c;
+mod soak;
 mod upstreams;
 mod wire;
 
@@ -26,8 +28,17 @@ fn holds(what: bool, words: &str) -> Result<(), Failed> {
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    [flow::trials(), calls::trials(), wire::trials(), upstreams::trials(), h2c::trials(), gateway::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        flow::trials(),
+        calls::trials(),
+        wire::trials(),
+        upstreams::trials(),
+        h2c::trials(),
+        gateway::trials(),
+        soak::trials(),
+        breaks::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -1,9 +1,13 @@
 //! What is not a request, or could be read as two: refused, and nothing of it reaches the upstream.
 
-use super::ends::{Origin, Peer, header, plain, settings, start, undated, upstream};
+use super::ends::{Origin, Peer, eventually, header, plain, plugin, settings, start, undated, upstream};
 use super::{holds, named, same};
 use libtest_mimic::{Failed, Trial};
-use pwtest::host::profile::APISIX;
+use pwtest::abi::LogLevel;
+use pwtest::host::PluginConfig;
+use pwtest::host::profile::{APISIX, ENVOY};
+use pwtest::proxy::{Generation, LogLine, Observer, Server};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub fn trials() -> Vec<Trial> {
@@ -15,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         ("clients that take too long are sent away", slow),
         ("a plugin's headers can't split a response", answers_stay_whole),
         ("responses without a body", bodiless),
+        ("what is refused under way leaves no context", refused_under_way),
     ])
 }
 
@@ -232,4 +237,80 @@ fn bodiless() -> Result<(), Failed> {
         same(undated(&client.until("\r\n\r\n")).as_str(), head)?;
     }
     Ok(())
+}
+
+/// Plugins have seen the head, and one waits for a call (APISIX) or for the body (Envoy, where a head that waits holds
+/// the body back): what comes then is refused, and nothing of the request is left.
+fn refused_under_way() -> Result<(), Failed> {
+    for profile in [&APISIX, &ENVOY] {
+        let silent = Origin::new(|peer| while peer.fill() {});
+        let heard = Arc::new(Contexts::default());
+        let mut settings = settings();
+        settings.observer = heard.clone();
+        settings.bounds.held_bytes = 1000;
+        settings.timeouts.head = Duration::from_millis(300);
+        settings.timeouts.body = Duration::from_millis(300);
+        let (waits, config, target) = match profile.knows_upstreams {
+            true => ("wat/portable.wat", String::new(), "/request_body:/pause"),
+            false => ("rust/http-call.wasm", silent.address.to_string(), "/"),
+        };
+        let waits = PluginConfig { config: config.into(), ..plugin(waits, profile, "") };
+        let plugins = vec![plugin("../t/serve/soak/probe.wat", profile, "x"), waits];
+        let chain = Generation::chain(profile, plugins, Arc::new(upstream(&[silent.address])));
+        let server = Server::start(settings, chain)?;
+        for (request, status, contexts) in refusals(target) {
+            let before = heard.counts();
+            let mut client = Peer::to(&server);
+            client.send(&request);
+            let (head, _) = client.message();
+            let what = format!("{}: {}... {head}", profile.name, &request[..80.min(request.len())]);
+            holds(head.starts_with(&format!("HTTP/1.1 {status} ")), &what)?;
+            let none = || server.population()[0].exchanges == 0 && server.population()[0].stream_contexts == 0;
+            holds(eventually(none), &what)?;
+            same(heard.counts().1 - before.1, contexts)?;
+        }
+        server.stop(Duration::from_secs(1));
+        same(heard.counts().1, heard.counts().0)?;
+    }
+    Ok(())
+}
+
+/// Requests with what they are answered with, and how many contexts of one plugin they have had.
+fn refusals(target: &str) -> Vec<(String, u16, usize)> {
+    let long = "a".repeat(100_000);
+    let (head, body) = (format!("POST {target} HTTP/1.1\r\nHost: a\r\n"), &long[..5000]);
+    let (chunks, length) = ("Transfer-Encoding: chunked\r\n\r\n", "Content-Length: 5000\r\n\r\n");
+    vec![
+        (format!("{head}{chunks}5\r\nhello\r\nx\r\n"), 400, 1),
+        (format!("{head}{chunks}5\r\nhello\r\n0\r\nX-A: {long}\r\n\r\n"), 431, 1),
+        (format!("{head}{chunks}1388\r\n{body}\r\n"), 413, 1),
+        (format!("{head}{length}{body}"), 413, 1),
+        (format!("{head}{length}hello"), 408, 1),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {long}\r\n\r\n"), 431, 0),
+        (format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, 0),
+        (format!("{head}Content-Length: 5, 6\r\n\r\n"), 400, 0),
+        ("GET / HTTP/1.1\r\nHos".to_owned(), 408, 0),
+    ]
+}
+
+/// Counts what the probe says of contexts.
+#[derive(Default)]
+struct Contexts(Mutex<(usize, usize)>);
+
+impl Contexts {
+    fn counts(&self) -> (usize, usize) {
+        *self.0.lock().expect("counts")
+    }
+}
+
+impl Observer for Contexts {
+    fn log_level(&self) -> Option<LogLevel> {
+        Some(LogLevel::Warn)
+    }
+
+    fn log(&self, line: &LogLine<'_>) {
+        let mut counts = self.0.lock().expect("counts");
+        counts.0 += usize::from(line.message == b"context created");
+        counts.1 += usize::from(line.message == b"context deleted");
+    }
 }

@@ -1,0 +1,17 @@
+;; Warns of each of its contexts, plugin's and requests' alike, when it is created and when it is deleted.
+(module
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "context createdcontext deleted")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+  (func $say (param $text i32)
+    (if (call $log (i32.const 3) (local.get $text) (i32.const 15)) (then unreachable)))
+  (func (export "proxy_on_context_create") (param i32 i32) (call $say (i32.const 0)))
+  (func (export "proxy_on_delete") (param i32) (call $say (i32.const 15)))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))
+  (func (export "proxy_on_done") (param i32) (result i32) (i32.const 1))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+  (func (export "proxy_on_response_body") (param i32 i32 i32) (result i32) (i32.const 0)))
