@@ -4,6 +4,7 @@
 mod arguments;
 mod clusters;
 mod logs;
+mod record;
 mod reload;
 pub mod support;
 mod tutorial;
@@ -14,7 +15,7 @@ type Test = fn() -> Result<(), String>;
 
 /// The trials.
 pub fn trials() -> Vec<Trial> {
-    let tests: [(&str, Test); 18] = [
+    let tests: &[(&str, Test)] = &[
         ("serve: what it refuses, and how it says so", arguments::refusals),
         ("serve: an address that is taken", arguments::taken),
         ("serve: where it listens", arguments::listens),
@@ -33,6 +34,14 @@ pub fn trials() -> Vec<Trial> {
         ("serve: logs in JSON, in files, and opened anew", logs::files),
         ("serve: a trap is in the log with its place", logs::trap),
         ("serve: traces and numbers", logs::traces),
+        ("serve: record: what passed is played, and nobody reads what is masked", record::masked),
+        ("serve: record: nothing is masked where nobody wants it", record::unmasked),
+        ("serve: record: bodies", record::bodies),
+        ("serve: record: calls of plugins", record::calls),
+        ("serve: record: what plugins keep from one request to the next", record::state),
+        ("serve: record: a gateway", record::gateway),
+        ("serve: record: a kill leaves files that can be played", record::killed),
+        ("serve: record: what it refuses", record::refused),
     ];
     let trial = |(name, test): &(&str, Test)| {
         let test = *test;

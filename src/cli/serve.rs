@@ -4,6 +4,7 @@
 //! announced goes to standard error, through the thread that writes there, so that lines never mix.
 
 mod arguments;
+mod record;
 
 pub use arguments::ServeArgs;
 
@@ -43,7 +44,12 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
     // Which of them there are is known before anything starts.
     let clusters = clusters(&wanted, &read)?;
     let (journal, console) = journal(&wanted, &read)?;
+    let (journal, recording) = record::start(&wanted, journal)?;
+    let journal = Arc::new(journal);
     let served = serve(&wanted, read, clusters, &journal, &console);
+    if let Some(recording) = recording {
+        recording.stop();
+    }
     // Whatever it came to, nothing that was said is lost.
     journal.stop(std::time::Duration::from_secs(1));
     match served {
@@ -175,7 +181,7 @@ impl Console {
 }
 
 /// Opens the logs.
-fn journal(wanted: &Wanted, read: &Read) -> anyhow::Result<(Arc<Journal>, Console)> {
+fn journal(wanted: &Wanted, read: &Read) -> anyhow::Result<(Journal, Console)> {
     let stderr = std::io::stderr();
     let controls = |terminal: bool| if terminal { Controls::Shown } else { Controls::Raw };
     let level = wanted.level.or(read.options.error_log_level.map(Severity::from)).unwrap_or(Severity::Warn);
@@ -204,5 +210,5 @@ fn journal(wanted: &Wanted, read: &Read) -> anyhow::Result<(Arc<Journal>, Consol
     let accesses = accesses.context("the access log can't be written")?;
     let traces = wanted.trace.then(|| Traces::new(console.clone()));
     let journal = Journal::new(errors, accesses, traces, wanted.workers.get());
-    Ok((Arc::new(journal), Console { sink: console, format }))
+    Ok((journal, Console { sink: console, format }))
 }

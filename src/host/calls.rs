@@ -4,8 +4,9 @@ use super::Host;
 use super::world::Answer;
 use crate::abi::{CallId, Callback};
 use crate::message::Headers;
-use crate::trace::{CallAnswer, Event};
+use crate::trace::{CallAnswer, CallResponse, Event};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// What a driver has to say about a call.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ impl Host {
         let (plugin, token) = (pending.plugin, pending.token);
         self.world.recorder.push(|| {
             let answer = match &answer {
-                Ok(answer) => CallAnswer::Response { status: status_of(&answer.headers), body: answer.body.len() },
+                Ok(answer) => answered(answer),
                 Err((_, message)) => CallAnswer::Failed((*message).to_owned()),
             };
             Event::CallAnswered { call: CallId(token), plugin, answer }
@@ -92,6 +93,13 @@ impl Host {
         headers.append("content-type", "text/plain");
         Ok(Answer { headers, body: Bytes::from_static(text.as_bytes()), trailers: Headers::new() })
     }
+}
+
+/// An answer as the trace has it.
+pub(super) fn answered(answer: &Answer) -> CallAnswer {
+    let Answer { headers, body, trailers } = answer.clone();
+    let (status, length) = (status_of(&headers), body.len());
+    CallAnswer::Response { status, body: length, response: Arc::new(CallResponse { headers, body, trailers }) }
 }
 
 /// The number in `:status`, or 0.

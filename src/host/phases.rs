@@ -232,9 +232,7 @@ impl Host {
         };
         self.world.recorder.push(|| {
             let answer = match &answer {
-                Ok(answer) => {
-                    CallAnswer::Response { status: super::calls::status_of(&answer.headers), body: answer.body.len() }
-                }
+                Ok(answer) => super::calls::answered(answer),
                 Err(reason) => CallAnswer::Failed((*reason).to_owned()),
             };
             Event::CallAnswered { call: CallId(token), plugin, answer }

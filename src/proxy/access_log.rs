@@ -174,6 +174,8 @@ mod tests {
     fn access<'a>(headers: &'a Headers, tries: &'a [Try]) -> Access<'a> {
         Access {
             worker: 0,
+            host: crate::host::store::HostId(0),
+            exchange: crate::abi::ExchangeId(1),
             client: SocketAddr::from(([172, 19, 0, 1], 5000)),
             server: SocketAddr::from(([127, 0, 0, 1], 9080)),
             method: b"GET",

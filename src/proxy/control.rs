@@ -14,6 +14,7 @@ pub use source::{OnePlugin, Read, Source, Text, objects};
 use super::admin::{self, Guard};
 use super::journal::Journal;
 use super::log::Severity;
+use super::record::Serving;
 use super::reload::{EVERY, Watch};
 use super::signals::{Signals, Wish};
 use super::state::{StateError, StateFile};
@@ -99,6 +100,12 @@ struct Now {
     loaded: Vec<Arc<LoadedPlugin>>,
     shown: UpstreamStatus,
     watch: Watch,
+}
+
+impl Now {
+    fn serving(&self) -> Serving {
+        Serving { resources: self.resources.clone(), route: self.route.clone() }
+    }
 }
 
 impl Plan {
@@ -223,6 +230,7 @@ impl Control {
     /// Takes over a server that serves this plan.
     pub fn new(server: Running, plan: Plan, journal: Arc<Journal>) -> Self {
         let Plan { source, frame, stores, state, now } = plan;
+        journal.serves(|| now.serving());
         let server = RwLock::new(Some(server));
         Self { server, journal, source, frame, stores, state, now: Arc::new(Mutex::new(now)) }
     }
@@ -386,6 +394,7 @@ impl Control {
         now.shown = shown;
         (now.resources, now.read, now.route) = (resources, read.resources, read.route);
         (now.loaded, now.admin) = (loaded, read.options.admin);
+        self.journal.serves(|| now.serving());
         Ok(())
     }
 
@@ -409,6 +418,7 @@ impl Control {
             Ok(())
         })?;
         now.resources = next;
+        self.journal.serves(|| now.serving());
         Ok(())
     }
 }

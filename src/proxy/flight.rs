@@ -521,6 +521,8 @@ impl Drop for Flight {
         self.live.end_if_idle();
         self.worker.settings().observer.access(&Access {
             worker: self.worker.index,
+            host: self.live.number,
+            exchange: self.exchange,
             client: self.lane.asker.client,
             server: self.lane.asker.server,
             method: &self.lane.asker.method,

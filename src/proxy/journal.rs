@@ -5,6 +5,7 @@
 use super::access_log::AccessLog;
 use super::log::{Entry, ErrorLog, Request, Severity};
 use super::metrics::Counters;
+use super::record::{Collector, Serving};
 use super::traces::Traces;
 use super::{About, Access, Broken, LogLine, Observer, WorkerFailure};
 use crate::abi::LogLevel;
@@ -19,6 +20,7 @@ pub struct Journal {
     errors: ErrorLog,
     accesses: Option<AccessLog>,
     traces: Option<Traces>,
+    collector: Option<Collector>,
     workers: Vec<Counters>,
 }
 
@@ -26,7 +28,19 @@ impl Journal {
     /// Writes to these; with no access log there is none, with no traces nothing is recorded.
     pub fn new(errors: ErrorLog, accesses: Option<AccessLog>, traces: Option<Traces>, workers: usize) -> Self {
         let workers = (0..workers).map(|_| Counters::default()).collect();
-        Self { errors, accesses, traces, workers }
+        Self { errors, accesses, traces, collector: None, workers }
+    }
+
+    /// The same, and what passes is listened to for a recording.
+    pub fn recording(self, collector: Collector) -> Self {
+        Self { collector: Some(collector), ..self }
+    }
+
+    /// What requests pass from here on.
+    pub fn serves(&self, serving: impl FnOnce() -> Serving) {
+        if let Some(collector) = &self.collector {
+            collector.serves(serving());
+        }
     }
 
     /// The error log, for what the process itself has to say.
@@ -68,7 +82,7 @@ impl Observer for Journal {
     }
 
     fn traces(&self) -> bool {
-        self.traces.is_some()
+        self.traces.is_some() || self.collector.is_some()
     }
 
     fn log(&self, line: &LogLine<'_>) {
@@ -88,6 +102,9 @@ impl Observer for Journal {
         if let Some(traces) = &self.traces {
             traces.add(host, events, names);
         }
+        if let Some(collector) = &self.collector {
+            collector.traced(host, events);
+        }
     }
 
     fn connected(&self, worker: usize) {
@@ -104,6 +121,9 @@ impl Observer for Journal {
         }
         if let Some(accesses) = &self.accesses {
             accesses.write(access);
+        }
+        if let Some(collector) = &self.collector {
+            collector.ended(access);
         }
     }
 

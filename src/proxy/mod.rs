@@ -32,6 +32,7 @@ pub mod metrics;
 mod observer;
 mod outward;
 mod pool;
+pub mod record;
 pub mod reload;
 mod server;
 mod settings;

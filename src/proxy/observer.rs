@@ -106,6 +106,10 @@ pub struct Broken<'a> {
 pub struct Access<'a> {
     /// The worker, from 0.
     pub worker: usize,
+    /// The host that it was in.
+    pub host: HostId,
+    /// Its number there.
+    pub exchange: ExchangeId,
     /// The client.
     pub client: SocketAddr,
     /// The address that it came to.

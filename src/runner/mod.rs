@@ -14,6 +14,7 @@ mod gateway;
 mod grpc;
 mod message;
 mod plugins;
+pub mod record;
 mod result;
 mod verdict;
 

@@ -14,6 +14,7 @@ pub mod model;
 #[cfg(test)]
 mod tests;
 mod units;
+pub mod write;
 pub(crate) mod yaml;
 
 pub use hosts::HostKind;

@@ -160,7 +160,7 @@ impl Page<'_> {
             }
             Event::CallAnswered { call, answer, .. } => {
                 let text = match answer {
-                    CallAnswer::Response { status, body } => format!("{status}, {body} bytes of body"),
+                    CallAnswer::Response { status, body, .. } => format!("{status}, {body} bytes of body"),
                     CallAnswer::Failed(why) => format!("nothing ({why})"),
                 };
                 self.line(&format!("call {call} is answered: {text}"));

@@ -4,6 +4,7 @@
 //! the very values that the driver gets to carry out, so what is shown is what was done. A recorder that is
 //! off keeps nothing and costs a branch.
 
+pub mod conversation;
 mod effect;
 mod gateway;
 mod recorder;
@@ -17,7 +18,7 @@ pub use recorder::{Recorder, Recording};
 pub use value::Value;
 
 use crate::abi::{CallId, Callback, ContextId, ExchangeId, LogLevel, PluginIndex, Status};
-use crate::message::Part;
+use crate::message::{Headers, Part};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -299,9 +300,22 @@ pub enum CallAnswer {
         status: u32,
         /// Bytes of body.
         body: usize,
+        /// The response itself, as the plugin can read it.
+        response: Arc<CallResponse>,
     },
     /// Nothing came back: (0, 0, 0).
     Failed(String),
+}
+
+/// A response to a call, as its plugin can read it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallResponse {
+    /// With `:status`.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+    /// The trailers.
+    pub trailers: Headers,
 }
 
 /// A piece of the answer to a gRPC call, as a plugin is told of it.

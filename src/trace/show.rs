@@ -55,7 +55,7 @@ pub fn line<'a>(event: &Event, names: &dyn Fn(PluginIndex) -> &'a str) -> Option
         }
         Event::CallAnswered { call, plugin, answer } => {
             let answer = match answer {
-                CallAnswer::Response { status, body } => format!("{status}, {body} bytes of body"),
+                CallAnswer::Response { status, body, .. } => format!("{status}, {body} bytes of body"),
                 CallAnswer::Failed(why) => format!("nothing came back ({})", clipped(why, 200)),
             };
             format!("call {call} of [{}] answered: {answer}", name(*plugin))

@@ -67,7 +67,8 @@ pub struct ServeArgs {
     /// Write what passes as scenarios into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// Replace the values of this header in what is recorded (repeatable).
+    /// Replace the values of this header in what is recorded (repeatable), beside those of authorization, cookie,
+    /// set-cookie, proxy-authorization and x-api-key. With `none`, only of those that follow it.
     #[arg(long, value_name = "NAME", requires = "record")]
     mask: Vec<String>,
     /// Compile modules anew and don't keep them.
@@ -108,6 +109,10 @@ pub struct Wanted {
     pub access_log: AccessTo,
     /// Traces are wanted.
     pub trace: bool,
+    /// Where to record, if anywhere.
+    pub record: Option<PathBuf>,
+    /// Names of headers that are masked in it.
+    pub mask: Vec<String>,
     /// Compiled modules are kept.
     pub cache: bool,
     /// Clusters, `NAME=HOST:PORT` each.
@@ -128,9 +133,6 @@ pub enum AccessTo {
 impl ServeArgs {
     /// What they mean; an error is the user's.
     pub fn wanted(&self) -> anyhow::Result<Wanted> {
-        if self.record.is_some() {
-            bail!("`--record` is not part of this version");
-        }
         let Some(profile) = profile::by_name(&self.host) else {
             bail!("no host is called `{}`; there are apisix, envoy and spec", self.host);
         };
@@ -155,6 +157,8 @@ impl ServeArgs {
             error_log: self.error_log.clone(),
             access_log,
             trace: self.trace,
+            record: self.record.clone(),
+            mask: self.mask.clone(),
             cache: !self.no_cache,
             clusters: self.cluster.clone(),
         })

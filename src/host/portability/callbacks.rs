@@ -97,7 +97,7 @@ impl Walk {
         let failed = match answer {
             CallAnswer::Failed(_) => true,
             // A response that the host has made itself: the trace shows it as any other.
-            CallAnswer::Response { status, body } => {
+            CallAnswer::Response { status, body, .. } => {
                 FAILURES.iter().any(|(code, text)| code == status && text.len() == *body)
             }
         };
