@@ -23,6 +23,8 @@ pub enum Client {
 
 /// A server in the background.
 struct Job {
+    /// Its `%1`, `%2`: one more than the highest that still runs, as shells count.
+    number: usize,
     server: Server,
     /// How much of its standard error and output was shown.
     shown: (usize, usize),
@@ -101,8 +103,8 @@ impl Shell {
 
     /// Says whether everything that was started has been ended.
     pub fn leave(self) -> Result<(), String> {
-        let left: Vec<String> =
-            (1..).zip(&self.jobs).filter(|(_, job)| !job.ended).map(|(n, _)| format!("%{n}")).collect();
+        let left = self.jobs.iter().filter(|job| !job.ended).map(|job| format!("%{}", job.number));
+        let left: Vec<String> = left.collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{} still run at the end", left.join(", "))) }
     }
 
@@ -128,7 +130,8 @@ impl Shell {
         if let Some(address) = server.admin {
             self.ports.insert(admin, address.port());
         }
-        self.jobs.push(Job { server, shown: (0, 0), ended: false });
+        let number = self.jobs.iter().filter(|job| !job.ended).map(|job| job.number + 1).max().unwrap_or(1);
+        self.jobs.push(Job { number, server, shown: (0, 0), ended: false });
         self.write_files()?;
         Ok(String::new())
     }
@@ -140,8 +143,8 @@ impl Shell {
             all => ("TERM", all),
         };
         for name in jobs {
-            let number = name.strip_prefix('%').and_then(|number| number.parse::<usize>().ok());
-            let job = number.and_then(|number| self.jobs.get_mut(number.checked_sub(1)?));
+            let is_it = |job: &&mut Job| !job.ended && format!("%{}", job.number) == *name;
+            let job = self.jobs.iter_mut().find(is_it);
             let job = job.ok_or(format!("there is no job `{name}`"))?;
             job.server.signal(signal);
             if signal == "TERM" {
