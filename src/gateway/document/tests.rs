@@ -163,6 +163,7 @@ fn ids_are_there_once() {
 fn what_pwtest_does_not_do_is_said() {
     for (upstream, text) in [
         ("scheme: https", "pwtest does not support scheme \"https\""),
+        ("scheme: grpc", "pwtest does not support scheme \"grpc\""),
         ("checks: { active: {} }", "pwtest does not support `checks`"),
         ("tls: { client_cert: x }", "pwtest does not support `tls`"),
         ("type: random", "pwtest does not support type \"random\""),

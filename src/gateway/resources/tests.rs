@@ -30,7 +30,7 @@ fn a_route_with_everything() {
             "disable": true, "priority": 9, "error_response": { "a": 1 }, "filter": [["uri", "==", "/"]],
         } } },
         "upstream": {
-            "type": "chash", "hash_on": "header", "key": "x-key", "scheme": "grpc", "retries": 2, "retry_timeout": 1.5,
+            "type": "chash", "hash_on": "header", "key": "x-key", "scheme": "http", "retries": 2, "retry_timeout": 1.5,
             "pass_host": "rewrite", "upstream_host": "b.test", "keepalive_pool": { "size": 7 },
             "nodes": [{ "host": "[::1]", "port": 81, "weight": 2, "priority": -1 }, { "host": "a.test", "weight": 0 }],
         },
@@ -49,7 +49,7 @@ fn a_route_with_everything() {
     assert_eq!(meta.error_response.as_deref(), Some(&b"{\"a\":1}\n"[..]));
     let Some(UpstreamRef::Inline(upstream)) = &route.upstream else { panic!("an upstream of its own") };
     assert_eq!(upstream.balance, Balance::Chash { hash_on: HashOn::Header, key: "x-key".to_owned() });
-    assert_eq!((upstream.scheme, &upstream.pass_host), (Scheme::Grpc, &PassHost::Rewrite("b.test".to_owned())));
+    assert_eq!((upstream.scheme, &upstream.pass_host), (Scheme::Http, &PassHost::Rewrite("b.test".to_owned())));
     assert_eq!((upstream.retries, upstream.retry_timeout, upstream.keepalive_pool.size), (Some(2), Some(1.5), 7));
     assert_eq!(upstream.timeout, Timeout::default());
     let nodes: Vec<_> = upstream.nodes.iter().map(|n| (&*n.host, n.port, n.weight, n.priority)).collect();

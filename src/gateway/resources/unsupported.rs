@@ -42,7 +42,7 @@ pub(super) fn upstream(upstream: &Map<String, Value>) -> Result<(), Refused> {
         }
     }
     let allowed: [(&str, &[&str]); 3] = [
-        ("scheme", &["http", "grpc"]),
+        ("scheme", &["http"]),
         ("type", &["roundrobin", "chash", "ewma", "least_conn"]),
         ("hash_on", &["vars", "header", "cookie", "vars_combinations"]),
     ];
