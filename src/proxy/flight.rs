@@ -19,7 +19,7 @@ use crate::abi::{ExchangeId, LogLevel};
 use crate::host::Host;
 use crate::message::{Headers, Part};
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -447,6 +447,12 @@ impl Flight {
     fn fail(&mut self, fault: Fault) {
         let phase = self.phase();
         let link = std::mem::replace(&mut self.link, Link::Over);
+        // A node that took no connection was asked, too. Of one that is only a name nobody knows where it is.
+        if let Link::Connecting(_, (host, port)) = &link
+            && let Ok(ip) = host.parse::<IpAddr>()
+        {
+            self.asks(SocketAddr::new(ip, *port));
+        }
         self.note_try(if fault == Fault::TimedOut { 504 } else { 502 });
         let stale = matches!(&link, Link::Open(link, _) if link.is_reused()) && fault == Fault::Reset;
         if !stale && !self.lane.is_closed() {

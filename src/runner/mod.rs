@@ -19,6 +19,7 @@ mod result;
 mod verdict;
 
 pub use envoy::EnvoyError;
+pub use gateway::read as gateway_of;
 pub use plugins::Plugins;
 pub use result::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary, Unseen};
 

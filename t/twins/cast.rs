@@ -29,7 +29,6 @@ pub fn reason(scenario: &Scenario, case: &Case, result: &CaseResult) -> Option<&
 /// What only a host in memory can be given.
 fn given(scenario: &Scenario) -> Option<&'static str> {
     match () {
-        () if scenario.gateway.is_some() => Some("requests go through a gateway"),
         () if !scenario.properties.is_empty() => Some("the scenario gives properties"),
         () if !scenario.foreign.is_empty() => Some("the scenario gives foreign functions"),
         () if scenario.limits.fuel.is_some() => Some("the proxy counts no fuel"),

@@ -10,6 +10,8 @@
 //! - `date` where only the served response has it: a server with a clock says when it answered (RFC 9110 6.6.1);
 //! - the end of a request at the origin, where the origin had answered before or the client had gone: what is left of
 //!   such a request is cut off with its connection;
+//! - `host` beside an equal `:authority`: HTTP/1.1 has one line for both;
+//! - `x-forwarded-port`, where it is the port that the server got from the system: in memory it is APISIX's 9080;
 //! - white space around values, which HTTP/1.1 can't keep (RFC 9112 5.1).
 
 use super::play::Played;
@@ -37,7 +39,9 @@ pub fn differences(events: &[Event], written: &[Event], played: &Played) -> Vec<
         asked += usize::from(!upstream.is_nothing() && !was_unreachable(events, *id));
         message(&mut all, &format!("client {}", at + 1), &views::seen(events, *id, Peer::Client), &both.client, true);
         if !was_unreachable(events, *id) {
-            message(&mut all, &format!("upstream {}", at + 1), &upstream, &both.upstream, false);
+            let mut served = both.upstream.clone();
+            on_the_usual_port(&mut served, played.port);
+            message(&mut all, &format!("upstream {}", at + 1), &upstream, &served, false);
         }
     }
     if asked != played.arrivals {
@@ -47,6 +51,14 @@ pub fn differences(events: &[Event], written: &[Event], played: &Played) -> Vec<
         all.push(line);
     }
     all
+}
+
+/// The port that the system gave, as in memory.
+fn on_the_usual_port(seen: &mut SeenMessage, port: u16) {
+    let Some(headers) = &mut seen.headers else { return };
+    if headers.get(b"x-forwarded-port").is_some_and(|value| *value == port.to_string()) {
+        headers.put("x-forwarded-port", "9080");
+    }
 }
 
 /// Nobody was there to see the request.
@@ -119,6 +131,9 @@ impl View {
         }
         if let Some(trailers) = &seen.trailers {
             add(&mut fields, "trailer", trailers);
+        }
+        if fields.get("header host") == fields.get("header :authority") {
+            fields.remove("header host");
         }
         let says_its_length =
             fields.get("header content-length").is_some_and(|text| *text == seen.body.len().to_string());

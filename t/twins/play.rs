@@ -3,7 +3,7 @@
 
 use super::client::{Client, Seen};
 use super::origin::{Arrival, Nobody, Origin};
-use super::stage::{self, Amount, Watch};
+use super::stage::{self, Amount, Ends, Watch};
 use pwtest::abi::ExchangeId;
 use pwtest::host::profile::Profile;
 use pwtest::message::Part;
@@ -29,6 +29,8 @@ pub struct Played {
     pub flights: Vec<Both>,
     /// Requests that reached the origin.
     pub arrivals: usize,
+    /// Where the server listened.
+    pub port: u16,
     /// The trace of the server's host.
     pub events: Vec<Event>,
     /// What did not come about while the ends waited for it.
@@ -62,6 +64,8 @@ struct Player<'a> {
     to: SocketAddr,
     protocol: Protocol,
     flights: Vec<Flight<'a>>,
+    /// Exchanges that are known to have asked the upstream.
+    asked: usize,
     /// Requests at the origin whose exchange is known.
     assigned: usize,
     missed: Vec<String>,
@@ -97,9 +101,13 @@ async fn on_stage(
     let nobody = Nobody::bind().map_err(|error| error.to_string())?;
     let refuses = requests.iter().any(|request| is_refused(request));
     let address = if refuses { nobody.address } else { origin.listen().await.map_err(|error| error.to_string())? };
-    let times_out = requests.iter().any(|request| takes_too_long(request));
+    let ends = match requests.iter().any(|request| takes_too_long(request)) {
+        _ if refuses => Ends::Nowhere,
+        true => Ends::TooLate,
+        false => Ends::There,
+    };
     let watch = Arc::new(Watch::default());
-    let running = stage::start(scenario, profile, address, times_out, &watch)?;
+    let running = stage::start(scenario, profile, address, ends, &watch)?;
     let to = running.listening().first().copied().ok_or("it listens nowhere")?;
     let mut player = Player {
         watch: watch.clone(),
@@ -107,6 +115,7 @@ async fn on_stage(
         to,
         protocol: scenario.protocol,
         flights: Vec::new(),
+        asked: 0,
         assigned: 0,
         missed: Vec::new(),
     };
@@ -300,21 +309,20 @@ impl Player<'_> {
     /// them out.
     async fn assign(&mut self) {
         loop {
-            let (asked, at) = (self.watch.ask(stage::asked), self.assigned);
-            let Some(id) = asked.get(at).copied() else { return };
+            let asked = self.watch.ask(stage::asked);
+            let Some(id) = asked.get(self.asked).copied() else { return };
             if self.flights.iter().any(|flight| is_refused(flight.request)) {
                 return;
             }
-            let (origin, watch) = (self.origin.clone(), self.watch.clone());
-            if !watch.until(PATIENCE, |_| origin.count() > at).await {
-                self.missed.push("the host asked the upstream, and nothing came there".to_owned());
-                return;
-            }
+            let (origin, watch, at) = (self.origin.clone(), self.watch.clone(), self.assigned);
+            // The gateway answers for upstreams without nodes.
+            watch.until(PATIENCE, |events| origin.count() > at || stage::is_closed(events, id)).await;
+            self.asked += 1;
+            let Some(arrival) = self.origin.arrival(at) else { continue };
             self.assigned += 1;
-            let arrival = self.origin.arrival(at);
             let number = self.watch.ask(|events| (0..).map_while(|n| stage::exchange(events, n)).position(|n| n == id));
             if let Some(flight) = number.and_then(|number| self.flights.get_mut(number)) {
-                flight.arrival = arrival;
+                flight.arrival = Some(arrival);
             }
         }
     }
@@ -342,6 +350,7 @@ impl Player<'_> {
         Played {
             flights: self.flights.iter().map(both).collect(),
             arrivals: self.origin.count(),
+            port: self.to.port(),
             // Before the clients go.
             events: self.watch.all(),
             missed: self.missed,

@@ -3,7 +3,12 @@
 
 use bytes::Bytes;
 use pwtest::abi::ExchangeId;
-use pwtest::gateway::model::{Balance, KeepalivePool, Node, PassHost, Revision, Scheme, Timeout, Upstream};
+use pwtest::gateway::config::Config;
+use pwtest::gateway::document::Gateway;
+use pwtest::gateway::forward::UpstreamStatus;
+use pwtest::gateway::model::{
+    Balance, KeepalivePool, Node, PassHost, Revision, Route, Scheme, Service, Timeout, Upstream, UpstreamRef,
+};
 use pwtest::host::engine::{Heart, Metering, ModuleCache, metered_engine};
 use pwtest::host::env::{Clock, Entropy};
 use pwtest::host::limits::{Limits, Work};
@@ -11,8 +16,8 @@ use pwtest::host::profile::Profile;
 use pwtest::host::store::HostId;
 use pwtest::host::{PluginConfig, TrapPolicy};
 use pwtest::message::Part;
-use pwtest::proxy::{Generation, Observer, Running, Server, Settings};
-use pwtest::runner::Plugins;
+use pwtest::proxy::{Generation, Observer, Running, Server, Serves, Settings};
+use pwtest::runner::{Plugins, gateway_of};
 use pwtest::scenario::{Scenario, TrapRequest, TrapVm};
 use pwtest::trace::{Event, Peer};
 use std::net::SocketAddr;
@@ -24,6 +29,17 @@ const BEATS: u64 = 3000;
 /// How long an upstream that is meant to take too long is waited for.
 const SHORT: u64 = 300;
 const LONG: u64 = 20_000;
+
+/// What is special about the origin of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// Nothing.
+    There,
+    /// It is waited for in vain.
+    TooLate,
+    /// There is none.
+    Nowhere,
+}
 
 /// Modules that stop by the clock: compiled once for all trials.
 fn plugins() -> &'static Plugins {
@@ -156,9 +172,37 @@ pub fn start(
     scenario: &Scenario,
     profile: &'static Profile,
     upstream: SocketAddr,
-    times_out: bool,
+    ends: Ends,
     watch: &Arc<Watch>,
 ) -> Result<Running, String> {
+    let timeout = Timeout { read_ms: if ends == Ends::TooLate { SHORT } else { LONG }, ..Timeout::default() };
+    let serves = match gateway_of(scenario).map_err(|error| error.render(false))? {
+        Some(read) => through_gateway(&read.gateway, profile, upstream, timeout, ends)?,
+        None => through_chain(scenario, profile, upstream, timeout)?,
+    };
+    let mut generation = Generation::new(profile, serves);
+    generation.limits = Limits {
+        callback: Work::Beats(BEATS),
+        start: Work::Beats(BEATS),
+        memory: scenario.limits.memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+    };
+    generation.policy = policy(scenario, profile);
+    let mut settings = Settings::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    settings.observer = watch.clone();
+    settings.clock = Some(Clock::starting_at(scenario.clock_ns));
+    settings.entropy = Entropy::seeded(scenario.seed);
+    if let Some(buffer) = scenario.limits.buffer {
+        settings.bounds.held_bytes = usize::try_from(buffer).unwrap_or(usize::MAX);
+    }
+    Server::start(settings, generation).map_err(|error| error.to_string())
+}
+
+fn through_chain(
+    scenario: &Scenario,
+    profile: &'static Profile,
+    upstream: SocketAddr,
+    timeout: Timeout,
+) -> Result<Serves, String> {
     let mut configs = Vec::new();
     for spec in &scenario.plugins {
         let code = plugins().get(&spec.file, profile).map_err(|error| error.to_string())?;
@@ -184,24 +228,66 @@ pub fn start(
         pass_host: PassHost::Pass,
         retries: None,
         retry_timeout: None,
-        timeout: Timeout { read_ms: if times_out { SHORT } else { LONG }, ..Timeout::default() },
+        timeout,
         keepalive_pool: KeepalivePool::default(),
     };
-    let mut generation = Generation::chain(profile, configs, Arc::new(upstream));
-    generation.limits = Limits {
-        callback: Work::Beats(BEATS),
-        start: Work::Beats(BEATS),
-        memory: scenario.limits.memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
-    };
-    generation.policy = policy(scenario, profile);
-    let mut settings = Settings::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
-    settings.observer = watch.clone();
-    settings.clock = Some(Clock::starting_at(scenario.clock_ns));
-    settings.entropy = Entropy::seeded(scenario.seed);
-    if let Some(buffer) = scenario.limits.buffer {
-        settings.bounds.held_bytes = usize::try_from(buffer).unwrap_or(usize::MAX);
+    Ok(Serves::Chain { plugins: configs, upstream: Arc::new(upstream) })
+}
+
+/// The scenario's gateway, with the origin in the place of every node.
+fn through_gateway(
+    gateway: &Gateway,
+    profile: &'static Profile,
+    origin: SocketAddr,
+    timeout: Timeout,
+    ends: Ends,
+) -> Result<Serves, String> {
+    let mut configs = Vec::new();
+    for plugin in gateway.resources.plugins() {
+        configs.push(PluginConfig {
+            code: plugins().get(&plugin.file, profile).map_err(|error| error.to_string())?,
+            name: plugin.name.to_string(),
+            root_id: plugin.name.to_string(),
+            config: Bytes::new(),
+            configured: false,
+            vm_config: Bytes::new(),
+            holds_only_headers: false,
+            error_response: None,
+            environment: Vec::new(),
+        });
     }
-    Server::start(settings, generation).map_err(|error| error.to_string())
+    let moved = |upstream: &Arc<Upstream>| {
+        let mut upstream = Upstream::clone(upstream);
+        for (at, node) in upstream.nodes.iter_mut().enumerate() {
+            // Nobody is at any of these, and they are as many as in memory.
+            let host =
+                if ends == Ends::Nowhere { format!("127.0.0.{}", at % 250 + 1) } else { origin.ip().to_string() };
+            (node.host, node.port) = (host.into(), origin.port());
+        }
+        upstream.timeout = timeout;
+        Arc::new(upstream)
+    };
+    let inline = |of: &Option<UpstreamRef>| match of {
+        Some(UpstreamRef::Inline(upstream)) => Some(UpstreamRef::Inline(moved(upstream))),
+        other => other.clone(),
+    };
+    let mut objects = gateway.resources.objects();
+    objects.upstreams = objects.upstreams.iter().map(moved).collect();
+    objects.routes = objects
+        .routes
+        .iter()
+        .map(|of| Arc::new(Route { upstream: inline(&of.upstream), ..Route::clone(of) }))
+        .collect();
+    objects.services = objects
+        .services
+        .iter()
+        .map(|of| Arc::new(Service { upstream: inline(&of.upstream), ..Service::clone(of) }))
+        .collect();
+    Ok(Serves::Gateway {
+        plugins: configs,
+        config: Arc::new(Config::compile(gateway.resources.plugins(), objects)),
+        show_upstream_status: UpstreamStatus::default(),
+    })
 }
 
 fn policy(scenario: &Scenario, profile: &Profile) -> TrapPolicy {
