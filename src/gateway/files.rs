@@ -1,7 +1,7 @@
 //! The files that a gateway is configured with: one document, or APISIX's `config.yaml` with a standalone `apisix.yaml`
 //! beside it (1.1, 7.6).
 //!
-//! [`load`] reads files and is all of the I/O in this module; [`folder`] and [`document`] only read texts. What of the two
+//! [`load`] reads files and is all of the I/O in this module; [`folder`] and [`document()`] only read texts. What of the two
 //! files of APISIX is wrong is treated as APISIX does: `wasm.plugins` is an error, an object is dropped with a line for
 //! the log.
 

@@ -68,14 +68,14 @@ pub enum StepKind {
     Admin(Box<Admin>),
     /// A new plugin configuration, for the plugin at this place of the chain.
     Reconfigure {
-        /// The place in [`Scenario::plugins`].
+        /// The place in [`Scenario::plugins`](super::Scenario::plugins).
         plugin: usize,
         /// The bytes.
         config: Bytes,
     },
     /// The host calls a foreign function of the plugin at this place of the chain.
     ForeignFunction {
-        /// The place in [`Scenario::plugins`].
+        /// The place in [`Scenario::plugins`](super::Scenario::plugins).
         plugin: usize,
         /// Which function.
         function_id: u32,
