@@ -81,6 +81,9 @@ pub fn metered_engine(cache: &ModuleCache, metering: Metering) -> anyhow::Result
     };
     if let Some(folder) = folder {
         let mut settings = CacheConfig::new();
+        // A module that is loaded often would be compressed once more, better: some 170 MB and minutes of a processor, at
+        // some load of a server that has been reloaded for weeks.
+        settings.with_optimized_compression_usage_counter_threshold(u64::MAX);
         if let Some(folder) = folder {
             settings.with_directory(folder);
         }

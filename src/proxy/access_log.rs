@@ -65,10 +65,15 @@ fn text(access: &Access<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"] ");
     optional(Some(access.authority), out);
     out.extend_from_slice(b" \"");
-    for (part, end) in [(access.method, " "), (access.target, " "), (access.protocol.as_bytes(), "\" ")] {
-        escaped(part, out);
-        out.extend_from_slice(end.as_bytes());
+    if access.method.is_empty() {
+        escaped(access.target, out);
+    } else {
+        for (part, end) in [(access.method, " "), (access.target, " "), (access.protocol.as_bytes(), "")] {
+            escaped(part, out);
+            out.extend_from_slice(end.as_bytes());
+        }
     }
+    out.extend_from_slice(b"\" ");
     put(out, format_args!("{} {} {} \"", status(access), access.sent, Seconds(access.took)));
     optional(header(access, b"referer"), out);
     out.extend_from_slice(b"\" \"");
@@ -93,7 +98,7 @@ fn json(access: &Access<'_>, out: &mut Vec<u8>) {
     object.text("client", access.client.ip().to_string().as_bytes());
     object.text("host", access.authority);
     let (method, target) = (String::from_utf8_lossy(access.method), String::from_utf8_lossy(access.target));
-    object.text("request", format!("{method} {target} {}", access.protocol).as_bytes());
+    object.text("request", format!("{method} {target} {}", access.protocol).trim().as_bytes());
     object.number("status", status(access));
     object.number("body_bytes_sent", access.sent);
     object.number("body_bytes_received", access.received);

@@ -60,6 +60,8 @@ pub(super) struct Flight {
     tries: Vec<Try>,
     /// When the last of them began.
     try_began: Instant,
+    /// When the first of them did.
+    first_asked: Instant,
     upstream_host: Bytes,
     upstream_status: Option<u16>,
     responded: bool,
@@ -108,6 +110,7 @@ impl Flight {
             way,
             since: began,
             try_began: began,
+            first_asked: began,
             tries: Vec::new(),
             upstream_host: Bytes::new(),
             upstream_status: None,
@@ -344,8 +347,11 @@ impl Flight {
                 self.feed(|host, exchange| host.world_mut().log_about(Some(exchange), LogLevel::Error, line));
             }
             self.gateway_answers(refusal.status, refusal.body.unwrap_or_default());
-        } else if !self.choose() {
-            self.give_up(Fault::Refused);
+        } else {
+            self.first_asked = Instant::now();
+            if !self.choose() {
+                self.give_up(Fault::Refused);
+            }
         }
     }
 
@@ -444,7 +450,7 @@ impl Flight {
     }
 
     /// The upstream did wrong: perhaps it is asked once more.
-    fn fail(&mut self, fault: Fault) {
+    fn fail(&mut self, mut fault: Fault) {
         let phase = self.phase();
         let link = std::mem::replace(&mut self.link, Link::Over);
         // A node that took no connection was asked, too. Of one that is only a name nobody knows where it is.
@@ -473,12 +479,12 @@ impl Flight {
                     return;
                 }
                 Link::Open(..) if fault != Fault::Garbage && is_idempotent(&self.lane.asker.method) => {
-                    if self.try_next() {
+                    if self.try_next(&mut fault) {
                         return;
                     }
                 }
                 Link::Connecting(..) => {
-                    if self.try_next() {
+                    if self.try_next(&mut fault) {
                         return;
                     }
                 }
@@ -498,8 +504,15 @@ impl Flight {
         }
     }
 
-    /// Another node, if there is one and it may be tried.
-    fn try_next(&mut self) -> bool {
+    /// Another node, if there is one and it may be tried. Where it is too late for one, that is what counts as the fault:
+    /// APISIX answers with 502 then, whatever the last node did.
+    fn try_next(&mut self, fault: &mut Fault) -> bool {
+        if self.way.is_too_late(self.first_asked.elapsed()) {
+            let line = format!("proxy retry timeout, retry count: {}", self.way.retries());
+            self.feed(|host, exchange| host.world_mut().log_about(Some(exchange), LogLevel::Error, line));
+            *fault = Fault::Refused;
+            return false;
+        }
         self.out.again();
         self.choose()
     }

@@ -106,7 +106,7 @@ pub struct Broken<'a> {
 pub struct Access<'a> {
     /// The worker, from 0.
     pub worker: usize,
-    /// The host that it was in.
+    /// The host that it was in; 0, which no host has, where what came was no request.
     pub host: HostId,
     /// Its number there.
     pub exchange: ExchangeId,
@@ -114,11 +114,11 @@ pub struct Access<'a> {
     pub client: SocketAddr,
     /// The address that it came to.
     pub server: SocketAddr,
-    /// The method.
+    /// The method; empty where what came was no request, or not all of one.
     pub method: &'a [u8],
-    /// The target as it came.
+    /// The target as it came; the first line, as far as there is one, where what came was no request.
     pub target: &'a [u8],
-    /// `HTTP/1.1`
+    /// `HTTP/1.1`; empty where what came was no request.
     pub protocol: &'static str,
     /// What it said for `Host`.
     pub authority: &'a [u8],

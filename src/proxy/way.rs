@@ -10,6 +10,7 @@ use crate::gateway::model::{KeepalivePool, Node, Timeout, Upstream};
 use crate::gateway::target::{Refusal, Target, Websocket};
 use crate::message::Headers;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The way of one request.
 #[derive(Debug)]
@@ -57,13 +58,24 @@ impl Way {
     /// The next node, if there is one and it may be tried.
     pub(super) fn next(&mut self, balancer: &mut Balancer, asker: &Asker) -> Option<Node> {
         let Target::Upstream { upstream, .. } = &self.target else { return None };
-        let most = upstream.retries.map_or(upstream.nodes.len(), |retries| (retries as usize).saturating_add(1));
-        if self.tried.len() >= most {
+        if self.tried.len() >= most(upstream) {
             return None;
         }
         let node = balancer.pick(upstream, &asker.facts(), &self.tried)?;
         self.tried.push(node.clone());
         Some(node)
+    }
+
+    /// Whether another node could be asked, but the first one was asked too long ago.
+    pub(super) fn is_too_late(&self, since_first: Duration) -> bool {
+        let Target::Upstream { upstream, .. } = &self.target else { return false };
+        let passed = |seconds| since_first.as_secs_f64() > seconds;
+        self.tried.len() < most(upstream) && upstream.retry_timeout.is_some_and(passed)
+    }
+
+    /// How many nodes have been asked again.
+    pub(super) fn retries(&self) -> usize {
+        self.tried.len().saturating_sub(1)
     }
 
     /// The head of the request as the node that is being asked gets it; none where nothing is changed.
@@ -85,4 +97,9 @@ impl Way {
     pub(super) fn has_gateway(&self) -> bool {
         self.gateway.is_some()
     }
+}
+
+/// How many nodes may be asked.
+fn most(upstream: &Upstream) -> usize {
+    upstream.retries.map_or(upstream.nodes.len(), |retries| (retries as usize).saturating_add(1))
 }

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         ("a connection that was closed while idle costs no request", stale),
         ("a request that may have been done is not sent twice", not_twice),
         ("another node is asked where one does not answer", next_node),
+        ("no other node is asked when it is too late for that", too_late),
         ("a response that breaks off breaks off for the client", broken_off),
         ("a response that ends with its connection", until_close),
         ("what follows a response is not taken for the next one", left_over),
@@ -183,6 +184,26 @@ fn left_over() -> Result<(), Failed> {
     for _ in 0..5 {
         client.send(GET);
         same(client.message().1.as_str(), "hello")?;
+    }
+    Ok(())
+}
+
+/// `retry_timeout`: seconds from the first node on, after which a failure is a 502 and no node is asked any more.
+fn too_late() -> Result<(), Failed> {
+    let slow = Origin::new(|peer| {
+        peer.until("\r\n\r\n");
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    });
+    for (retry_timeout, status, asked) in [(Some(0.1), "HTTP/1.1 502 ", 0), (Some(60.0), "HTTP/1.1 200 ", 1)] {
+        let (other, seen) = Origin::answering(OK);
+        let mut to = upstream(&[slow.address, other.address]);
+        to.retry_timeout = retry_timeout;
+        let server = start(settings(), &APISIX, Vec::new(), to);
+        let mut client = Peer::to(&server);
+        client.send(GET);
+        let (head, _) = client.message();
+        holds(head.starts_with(status), &format!("{retry_timeout:?}: {head}"))?;
+        same(seen.lock().expect("requests").len(), asked)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use libtest_mimic::{Failed, Trial};
 use pwtest::abi::LogLevel;
 use pwtest::host::PluginConfig;
 use pwtest::host::profile::{APISIX, ENVOY};
-use pwtest::proxy::{Generation, LogLine, Observer, Server};
+use pwtest::proxy::{Access, Generation, LogLine, Observer, Server};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         ("a plugin's headers can't split a response", answers_stay_whole),
         ("responses without a body", bodiless),
         ("what is refused under way leaves no context", refused_under_way),
+        ("what is no request is heard of", heard_of),
     ])
 }
 
@@ -312,5 +313,40 @@ impl Observer for Contexts {
         let mut counts = self.0.lock().expect("counts");
         counts.0 += usize::from(line.message == b"context created");
         counts.1 += usize::from(line.message == b"context deleted");
+    }
+}
+
+/// nginx's access log has a line for each of them, with what came of the first line.
+fn heard_of() -> Result<(), Failed> {
+    let (origin, _) = Origin::answering(OK);
+    let heard = Arc::new(FirstLines::default());
+    let mut settings = settings();
+    settings.observer = heard.clone();
+    settings.timeouts.head = Duration::from_millis(200);
+    let server = start(settings, &APISIX, Vec::new(), upstream(&[origin.address]));
+    let long = "a".repeat(100_000);
+    for (request, status, line) in [
+        ("GET / a HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 400, "GET / a HTTP/1.1"),
+        ("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_owned(), 400, "POST /b HTTP/1.1"),
+        (format!("GET /c HTTP/1.1\r\nHost: a\r\nX-A: {long}\r\n\r\n"), 431, "GET /c HTTP/1.1"),
+        ("GET /d HTTP/1.1\r\nHost:".to_owned(), 408, "GET /d HTTP/1.1"),
+    ] {
+        let mut client = Peer::to(&server);
+        client.send(request);
+        client.message();
+        let last = || heard.0.lock().expect("lines").pop();
+        same(last(), Some((Some(status), line.to_owned())))?;
+    }
+    Ok(())
+}
+
+/// Keeps the status and the first line of what never was a request.
+#[derive(Default)]
+struct FirstLines(Mutex<Vec<(Option<u16>, String)>>);
+
+impl Observer for FirstLines {
+    fn access(&self, access: &Access<'_>) {
+        let line = String::from_utf8_lossy(access.target).into_owned();
+        self.0.lock().expect("lines").push((access.status, line));
     }
 }

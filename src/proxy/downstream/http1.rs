@@ -5,7 +5,9 @@
 
 use super::answer;
 use super::http2::{self, Parties};
-use crate::message::Part;
+use crate::abi::ExchangeId;
+use crate::host::store::HostId;
+use crate::message::{Headers, Part};
 use crate::proxy::alarm::Alarm;
 use crate::proxy::date;
 use crate::proxy::flight::{Client, ClientFault, Flight, status_of};
@@ -15,6 +17,7 @@ use crate::proxy::http1::request::{self, RequestHead};
 use crate::proxy::http1::write::{self, Asked, Writing, Written};
 use crate::proxy::http1::{HeadBounds, Refusal};
 use crate::proxy::lane::Asker;
+use crate::proxy::observer::Access;
 use crate::proxy::wire::Wire;
 use crate::proxy::worker::{Place, Worker};
 use bytes::Bytes;
@@ -233,7 +236,7 @@ impl Connection {
             match request::parse(&mut self.wire.input, scan, &bounds) {
                 Ok(Some(head)) => return self.open(head),
                 Ok(None) => {}
-                Err(refusal) => return self.refuse(refusal, false),
+                Err(refusal) => return self.refuse_head(refusal),
             }
         }
         // What answers earlier requests goes out before anything is waited for.
@@ -244,6 +247,36 @@ impl Connection {
             Poll::Ready(Ok(())) => {}
         }
         self.fill(cx)
+    }
+
+    /// Refuses what has not become a request, so that nobody else tells of it.
+    fn refuse_head(&mut self, refusal: Refusal) -> Step {
+        if let State::Head { scan, .. } = &self.state {
+            let line = scan.first_line(&self.wire.input);
+            let (headers, body) = (Headers::new(), answer::message(refusal).1);
+            let settings = self.worker.settings();
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            settings.observer.access(&Access {
+                worker: self.worker.index,
+                host: HostId(0),
+                exchange: ExchangeId(0),
+                client: self.client,
+                server: self.server,
+                method: b"",
+                target: &line,
+                protocol: "",
+                authority: b"",
+                headers: &headers,
+                status: Some(refusal.status),
+                sent: body.len() as u64,
+                received: 0,
+                took: settings.timeouts.head.saturating_sub(left),
+                tries: &[],
+                upstream_host: b"",
+                aborted: false,
+            });
+        }
+        self.refuse(refusal, false)
     }
 
     fn refuse(&mut self, refusal: Refusal, head_only: bool) -> Step {
@@ -369,7 +402,7 @@ impl Connection {
     fn too_late(&mut self) -> Step {
         let late = |reason| Refusal { status: 408, reason };
         match &mut self.state {
-            State::Head { begun: true, .. } => self.refuse(late("the head of the request did not come in time"), false),
+            State::Head { begun: true, .. } => self.refuse_head(late("the head of the request did not come in time")),
             State::Fresh | State::Head { begun: false, .. } | State::Closing | State::Lingering | State::Ended => {
                 self.turn(State::Ended)
             }

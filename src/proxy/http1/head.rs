@@ -8,12 +8,24 @@ use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 
 /// How far a head that has not come completely has been looked through.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 pub struct Scan {
     /// Bytes that need not be looked at again.
     seen: usize,
     /// Where the line begins that they end in.
     line: usize,
+    /// The first line of a head that was complete and has been refused.
+    pub(super) refused: Option<Bytes>,
+}
+
+impl Scan {
+    /// The first line of a head that was refused, as far as it has come; for the log.
+    pub fn first_line(&self, buffer: &[u8]) -> Bytes {
+        self.refused.clone().unwrap_or_else(|| {
+            let end = buffer.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(buffer.len());
+            Bytes::copy_from_slice(buffer.get(..end).unwrap_or_default())
+        })
+    }
 }
 
 /// The length of the head at the beginning of a buffer, its empty line included; `None` where more has to come.

@@ -56,7 +56,11 @@ pub fn parse(buffer: &mut BytesMut, scan: &mut Scan, bounds: &HeadBounds) -> Res
     let mut lines = Lines::cut(buffer, length, bounds);
     let first = lines.first();
     let line = lines.head().slice(first);
-    let (method, target, version) = request_line(&line, bounds)?;
+    read(&mut lines, &line, bounds).map(Some).inspect_err(|_| scan.refused = Some(line))
+}
+
+fn read(lines: &mut Lines, line: &Bytes, bounds: &HeadBounds) -> Result<RequestHead, Refusal> {
+    let (method, target, version) = request_line(line, bounds)?;
     let mut seen = Seen::default();
     let mut headers = Vec::with_capacity(16);
     headers.extend(std::iter::repeat_n((Bytes::new(), Bytes::new()), 4));
@@ -76,7 +80,7 @@ pub fn parse(buffer: &mut BytesMut, scan: &mut Scan, bounds: &HeadBounds) -> Res
         Version::Http11 => !seen.close,
         Version::Http10 => seen.keep_alive && !seen.close,
     };
-    Ok(Some(RequestHead {
+    Ok(RequestHead {
         method,
         target,
         authority,
@@ -86,7 +90,7 @@ pub fn parse(buffer: &mut BytesMut, scan: &mut Scan, bounds: &HeadBounds) -> Res
         keep_alive,
         expects_continue: seen.expects_continue && version == Version::Http11,
         upgrade: seen.upgrade.filter(|_| seen.connection_upgrade && version == Version::Http11),
-    }))
+    })
 }
 
 /// RFC 9112 2.2: empty lines before a request are skipped.

@@ -38,7 +38,7 @@ impl Ask {
             (_, other) if other % 2 == 0 => Kind::Length,
             _ => Kind::Chunked,
         };
-        let has_body = matches!(kind, Kind::Length | Kind::Chunked) && id % 3 == 0;
+        let has_body = matches!(kind, Kind::Length | Kind::Chunked) && id.is_multiple_of(3);
         let body = if has_body { "a secret of some length, ".repeat(1 + id % 97 * (id % 7)) } else { String::new() };
         Self { id, kind, body }
     }

@@ -55,7 +55,7 @@ impl Served {
     /// Every module anew, as a reload of files does it.
     pub fn generation(&self, number: usize) -> Generation {
         // The same plugin from another compiler target: other code, which does the same.
-        let header = if number % 2 == 0 { "rust/header.wasm" } else { "rust/header.wasip1.wasm" };
+        let header = if number.is_multiple_of(2) { "rust/header.wasm" } else { "rust/header.wasip1.wasm" };
         match self.shape {
             Shape::Gateway => {
                 let plugins = vec![
