@@ -83,6 +83,10 @@ fn read(wire: &[u8], step: usize) -> Read {
 
 /// What is written for the upstream is one request and nothing behind it.
 fn passes_on(head: &RequestHead) {
+    // HTTP/1.0 may leave the host out; what goes upstream then says so, and a strict reader refuses that.
+    if head.authority.is_empty() {
+        return;
+    }
     let mut out = Outbox::default();
     let _ = write::request_head(&mut out, &head.headers, true);
     let mut slices = Outbox::no_slices();
