@@ -77,12 +77,8 @@ impl Contexts {
             return *place;
         }
         let known = self.plugins.get(&plugin.name)?;
-        let config = PluginConfig {
-            config: plugin.conf.clone(),
-            configured: true,
-            error_response: plugin.error_response.clone(),
-            ..known.clone()
-        };
+        let config = PluginConfig { error_response: plugin.error_response.clone(), ..known.clone() };
+        let config = config.with_config(plugin.conf.clone());
         let place = match host.add_plugin(config) {
             Ok(place) => Some(place),
             Err(error) => {

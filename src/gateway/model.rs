@@ -4,6 +4,7 @@
 //! `balance` read them. Section numbers are those of `apisix.md`.
 
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -166,6 +167,24 @@ pub struct Upstream {
     pub keepalive_pool: KeepalivePool,
 }
 
+impl Upstream {
+    /// These nodes, and of all else what APISIX has where nothing is said (7.4).
+    pub fn of(nodes: Vec<Node>) -> Self {
+        Self {
+            id: None,
+            revision: Revision::default(),
+            balance: Balance::RoundRobin,
+            nodes,
+            scheme: Scheme::default(),
+            pass_host: PassHost::default(),
+            retries: None,
+            retry_timeout: None,
+            timeout: Timeout::default(),
+            keepalive_pool: KeepalivePool::default(),
+        }
+    }
+}
+
 /// A node of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -177,6 +196,19 @@ pub struct Node {
     pub weight: u32,
     /// Nodes of a lower priority are for when those of a higher one failed.
     pub priority: i64,
+}
+
+impl Node {
+    /// A node like every other: weight 1, priority 0.
+    pub fn new(host: impl Into<Arc<str>>, port: u16) -> Self {
+        Self { host: host.into(), port, weight: 1, priority: 0 }
+    }
+}
+
+impl From<SocketAddr> for Node {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.ip().to_string(), address.port())
+    }
 }
 
 /// How a node is chosen.

@@ -1,7 +1,7 @@
 //! Plugins and their VMs from start to shutdown: boot, root context, configuration, ticks, queues, end.
 
+use super::config::{PluginConfig, StartError};
 use super::inspect::Warning;
-use super::plugin::LoadedPlugin;
 use super::state::Root;
 use super::vm::{Vm, VmSpec};
 use super::world::Posted;
@@ -9,31 +9,6 @@ use super::{Called, Host};
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, VmIndex};
 use crate::trace::{CallbackEntered, Entry, Event, TrapKind};
 use bytes::Bytes;
-use std::sync::Arc;
-
-/// One plugin of the chain, as the driver configures it.
-#[derive(Clone)]
-pub struct PluginConfig {
-    /// The code.
-    pub code: Arc<LoadedPlugin>,
-    /// Its name.
-    pub name: String,
-    /// Its root id.
-    pub root_id: String,
-    /// Its configuration.
-    pub config: Bytes,
-    /// Whether one was given at all, be it an empty one.
-    pub configured: bool,
-    /// The configuration of its VM.
-    pub vm_config: Bytes,
-    /// Envoy's `allow_on_headers_stop_iteration`: a Pause in a headers callback holds the headers alone.
-    pub holds_only_headers: bool,
-    /// WASI environment, each `KEY=value`.
-    pub environment: Vec<Bytes>,
-    /// The body of the host's answer where this plugin fails, in place of the host's own (APISIX's
-    /// `_meta.error_response`).
-    pub error_response: Option<Bytes>,
-}
 
 /// A configured plugin: which VM, which root context.
 pub(super) struct Plugin {
@@ -64,20 +39,6 @@ impl Place {
             Self::Loaded | Self::Free => false,
         }
     }
-}
-
-/// Why a plugin did not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// It broke; the trace has the trap.
-    #[error("trapped in {}", .0.name())]
-    Trapped(Entry),
-    /// `proxy_on_vm_start` returned false.
-    #[error("proxy_on_vm_start returned false")]
-    VmStart,
-    /// `proxy_on_configure` returned false.
-    #[error("proxy_on_configure returned false: the plugin refused its configuration")]
-    Configure,
 }
 
 impl Host {

@@ -8,6 +8,7 @@ pub mod backtrace;
 mod calls;
 mod chain;
 pub mod check;
+mod config;
 pub mod connection;
 mod crash;
 mod emit;
@@ -44,8 +45,8 @@ pub mod world;
 
 pub use calls::CallResult;
 pub use chain::Population;
+pub use config::{PluginConfig, StartError};
 pub use grpc::{GrpcFailure, GrpcInput};
-pub use lifecycle::{PluginConfig, StartError};
 pub use phases::pages::page as error_page;
 pub use store::{HostId, Stores};
 pub use upstreams::Upstreams;

@@ -22,25 +22,14 @@ mod tests {
     use crate::host::world::World;
     use crate::host::{Host, Output, PluginConfig, Stores, TrapPolicy, profile::ENVOY};
     use crate::trace::{Effect, Recording, views};
-    use bytes::Bytes;
     use std::path::Path;
     use std::sync::Arc;
 
     fn host(stores: &Stores, code: &Arc<LoadedPlugin>, config: &'static str) -> Host {
         let world = World::new(&ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::On).with_stores(stores);
         let mut host = Host::new(world, Limits::default(), TrapPolicy { fail_request: true, rebuild: true });
-        host.add_plugin(PluginConfig {
-            code: code.clone(),
-            name: "queues".to_owned(),
-            root_id: String::new(),
-            config: Bytes::from(config),
-            configured: true,
-            vm_config: Bytes::new(),
-            holds_only_headers: false,
-            environment: Vec::new(),
-            error_response: None,
-        })
-        .expect("it starts");
+        let plugin = PluginConfig::new("queues", code.clone()).with_config(config);
+        host.add_plugin(plugin).expect("it starts");
         host
     }
 

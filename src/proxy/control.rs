@@ -30,7 +30,6 @@ use crate::host::plugin::LoadedPlugin;
 use crate::host::profile::Profile;
 use crate::host::store::Stores;
 use crate::host::{PluginConfig, TrapPolicy};
-use bytes::Bytes;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -172,19 +171,9 @@ impl Frame {
         config: Arc<Config>,
         show_upstream_status: UpstreamStatus,
     ) -> Generation {
-        let plugin = |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig {
-            code: code.clone(),
-            name: plugin.name.to_string(),
-            // apisix.md 4.2
-            root_id: plugin.name.to_string(),
-            config: Bytes::new(),
-            configured: false,
-            vm_config: Bytes::new(),
-            holds_only_headers: false,
-            environment: Vec::new(),
-            error_response: None,
-        };
-        let plugins = plugins.iter().zip(modules).map(plugin).collect();
+        let entry =
+            |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig::gateway_entry(&plugin.name, code.clone());
+        let plugins = plugins.iter().zip(modules).map(entry).collect();
         let limits = Limits { callback: CALLBACK, start: START, memory: None };
         // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
         let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };

@@ -6,6 +6,7 @@ mod variants;
 
 use judge::denied;
 pub(super) use judge::{judge, judge_refusal, judge_start, names};
+pub use setting::plugin_config;
 
 use super::drive::{Driver, StepRun};
 use super::message::Variant;

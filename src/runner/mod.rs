@@ -18,6 +18,7 @@ pub mod record;
 mod result;
 mod verdict;
 
+pub use case::plugin_config;
 pub use envoy::EnvoyError;
 pub use gateway::read as gateway_of;
 pub use plugins::Plugins;

@@ -48,17 +48,7 @@ fn host(engine: &Engine, path: &std::path::Path) -> anyhow::Result<Host> {
     let world = World::new(&ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::Off);
     let policy = TrapPolicy { fail_request: true, rebuild: false };
     let mut host = Host::new(world, Limits::default(), policy);
-    host.add_plugin(PluginConfig {
-        code,
-        name: "header".to_owned(),
-        root_id: String::new(),
-        config: Bytes::new(),
-        configured: true,
-        vm_config: Bytes::new(),
-        holds_only_headers: false,
-        environment: vec![],
-        error_response: None,
-    })?;
+    host.add_plugin(PluginConfig::new("header", code).with_config(""))?;
     Ok(host)
 }
 

@@ -89,10 +89,6 @@ fn serving(
     Serving { server, lines }
 }
 
-fn configured(file: &str, profile: &'static Profile, config: String) -> PluginConfig {
-    PluginConfig { config: Bytes::from(config), ..plugin(file, profile, "") }
-}
-
 impl Serving {
     fn get(&self, target: &str) -> (String, String) {
         let mut client = Peer::to(&self.server);
@@ -108,7 +104,7 @@ fn to_an_address() -> Result<(), Failed> {
     let (origin, seen) = Origin::answering(OK);
     let (service, asked) = Origin::answering(FOUND);
     let config = service.address.to_string();
-    let serving = serving(&APISIX, configured("rust/http-call.wasm", &APISIX, config.clone()), &origin, &[]);
+    let serving = serving(&APISIX, plugin("rust/http-call.wasm", &APISIX, config.clone()), &origin, &[]);
     for _ in 0..3 {
         let (head, _) = serving.get("/");
         same(head.lines().next(), Some("HTTP/1.1 403 Forbidden"))?;
@@ -124,7 +120,7 @@ fn to_an_address() -> Result<(), Failed> {
 fn to_a_cluster() -> Result<(), Failed> {
     let (origin, _) = Origin::answering(OK);
     let (service, asked) = Origin::answering(FOUND);
-    let plugin = configured("rust/http-call.wasm", &ENVOY, "service".to_owned());
+    let plugin = plugin("rust/http-call.wasm", &ENVOY, "service");
     let serving = serving(&ENVOY, plugin, &origin, &[("service", service.address)]);
     let (head, _) = serving.get("/");
     same(header(&head, "resp-status"), Some("404"))?;
@@ -134,7 +130,7 @@ fn to_a_cluster() -> Result<(), Failed> {
 // abi.md case call.unknown-upstream: BAD_ARGUMENT, and no callback.
 fn unknown_cluster() -> Result<(), Failed> {
     let (origin, _) = Origin::answering(OK);
-    let plugin = configured("rust/http-call.wasm", &ENVOY, "other".to_owned());
+    let plugin = plugin("rust/http-call.wasm", &ENVOY, "other");
     let serving = serving(&ENVOY, plugin, &origin, &[("service", origin.address)]);
     same(serving.get("/").1.as_str(), "ok")?;
     serving.lines.says("httpcall failed: BadArgument")
@@ -201,7 +197,7 @@ fn ticks() -> Result<(), Failed> {
     let (service, asked) = Origin::answering(FOUND);
     let call = |path: &str| format!("call,up,:method=GET;:path=%2f{path};:authority=a,,,5000");
     let config = format!("/configure:/{}/tick,20/tick:/{}", call("start"), call("tick"));
-    let plugin = configured("wat/portable.wat", &ENVOY, config);
+    let plugin = plugin("wat/portable.wat", &ENVOY, config);
     let serving = serving(&ENVOY, plugin, &origin, &[("up", service.address)]);
     let count = |path: &str| asked.lock().expect("requests").iter().filter(|(head, _)| head.contains(path)).count();
     let ticked = eventually(|| count("/start") == 1 && count("/tick") >= 3);
@@ -223,7 +219,7 @@ fn abandoned() -> Result<(), Failed> {
             *count.lock().expect("a count") += 1;
         }
     });
-    let plugin = configured("rust/http-call.wasm", &APISIX, service.address.to_string());
+    let plugin = plugin("rust/http-call.wasm", &APISIX, service.address.to_string());
     let serving = serving(&APISIX, plugin, &origin, &[]);
     let mut client = Peer::to(&serving.server);
     client.send("GET / HTTP/1.1\r\nHost: app.test\r\n\r\n");

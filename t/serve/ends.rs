@@ -1,7 +1,7 @@
 //! Both ends of a request, in raw bytes, and the server between them.
 
 use crate::support::root;
-use pwtest::gateway::model::{Balance, KeepalivePool, Node, PassHost, Revision, Scheme, Timeout, Upstream};
+use pwtest::gateway::model::{Node, Upstream};
 use pwtest::host::PluginConfig;
 use pwtest::host::engine::{ModuleCache, engine};
 use pwtest::host::plugin::LoadedPlugin;
@@ -174,24 +174,7 @@ impl Origin {
 
 /// An upstream with these nodes.
 pub fn upstream(nodes: &[SocketAddr]) -> Upstream {
-    let node = |address: &SocketAddr| Node {
-        host: address.ip().to_string().into(),
-        port: address.port(),
-        weight: 1,
-        priority: 0,
-    };
-    Upstream {
-        id: None,
-        revision: Revision(1),
-        balance: Balance::RoundRobin,
-        nodes: nodes.iter().map(node).collect(),
-        scheme: Scheme::Http,
-        pass_host: PassHost::Pass,
-        retries: None,
-        retry_timeout: None,
-        timeout: Timeout::default(),
-        keepalive_pool: KeepalivePool::default(),
-    }
+    Upstream::of(nodes.iter().copied().map(Node::from).collect())
 }
 
 /// Keeps what it hears of requests that have ended.
@@ -236,19 +219,9 @@ pub fn start(settings: Settings, profile: &'static Profile, plugins: Vec<PluginC
 }
 
 /// A plugin among the fixtures.
-pub fn plugin(file: &str, profile: &'static Profile, config: &'static str) -> PluginConfig {
+pub fn plugin(file: &str, profile: &'static Profile, config: impl Into<bytes::Bytes>) -> PluginConfig {
     static ENGINE: OnceLock<wasmtime::Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| engine(&ModuleCache::User).expect("an engine"));
     let code = LoadedPlugin::load(engine, &root().join("fixtures").join(file), profile).expect("it loads");
-    PluginConfig {
-        code: Arc::new(code),
-        name: "plugin".to_owned(),
-        root_id: String::new(),
-        config: config.into(),
-        configured: true,
-        vm_config: bytes::Bytes::new(),
-        holds_only_headers: false,
-        environment: Vec::new(),
-        error_response: None,
-    }
+    PluginConfig::new("plugin", Arc::new(code)).with_config(config)
 }

@@ -4,7 +4,6 @@ use super::ends::{Origin, Peer, eventually, header, plain, plugin, settings, sta
 use super::{holds, named, same};
 use libtest_mimic::{Failed, Trial};
 use pwtest::abi::LogLevel;
-use pwtest::host::PluginConfig;
 use pwtest::host::profile::{APISIX, ENVOY};
 use pwtest::proxy::{Access, Generation, LogLine, Observer, Server};
 use std::sync::{Arc, Mutex};
@@ -255,8 +254,7 @@ fn refused_under_way() -> Result<(), Failed> {
             true => ("wat/portable.wat", String::new(), "/request_body:/pause"),
             false => ("rust/http-call.wasm", silent.address.to_string(), "/"),
         };
-        let waits = PluginConfig { config: config.into(), ..plugin(waits, profile, "") };
-        let plugins = vec![plugin("../t/serve/soak/probe.wat", profile, "x"), waits];
+        let plugins = vec![plugin("../t/serve/soak/probe.wat", profile, "x"), plugin(waits, profile, config)];
         let chain = Generation::chain(profile, plugins, Arc::new(upstream(&[silent.address])));
         let server = Server::start(settings, chain)?;
         for (request, status, contexts) in refusals(target) {

@@ -1,6 +1,6 @@
 //! The command line of `pwtest serve`: what may be given, and what each text means.
 
-use crate::gateway::model::{Balance, KeepalivePool, Node, PassHost, Revision, Scheme, Timeout, Upstream};
+use crate::gateway::model::{Node, Upstream};
 use crate::host::profile::{self, Profile};
 use crate::proxy::Address;
 use crate::proxy::control::{OnePlugin, Source, Text};
@@ -218,18 +218,7 @@ fn upstream(url: &str) -> anyhow::Result<Arc<Upstream>> {
     let Some(Address { host, port }) = rest.and_then(|rest| Address::parse(rest, Some(80))) else {
         bail!("`{url}` is not an upstream; write http://HOST:PORT, without a path: requests keep theirs");
     };
-    Ok(Arc::new(Upstream {
-        id: None,
-        revision: Revision(0),
-        balance: Balance::RoundRobin,
-        nodes: vec![Node { host: host.into(), port, weight: 1, priority: 0 }],
-        scheme: Scheme::Http,
-        pass_host: PassHost::Pass,
-        retries: None,
-        retry_timeout: None,
-        timeout: Timeout::default(),
-        keepalive_pool: KeepalivePool::default(),
-    }))
+    Ok(Arc::new(Upstream::of(vec![Node::new(host, port)])))
 }
 
 #[cfg(test)]

@@ -44,23 +44,13 @@ pub fn service(id: &str, plugins: Vec<PluginConf>) -> Service {
 
 /// An upstream of one node on this machine.
 pub fn upstream(id: Option<&str>, port: u16) -> Upstream {
-    Upstream {
-        id: id.map(Into::into),
-        revision: Revision(1),
-        balance: Balance::RoundRobin,
-        nodes: vec![node("127.0.0.1", port, 1)],
-        scheme: Scheme::Http,
-        pass_host: PassHost::Pass,
-        retries: None,
-        retry_timeout: None,
-        timeout: Timeout::default(),
-        keepalive_pool: KeepalivePool::default(),
-    }
+    let nodes = vec![Node::new("127.0.0.1", port)];
+    Upstream { id: id.map(Into::into), revision: Revision(1), ..Upstream::of(nodes) }
 }
 
 /// A node of priority 0.
 pub fn node(host: &str, port: u16, weight: u32) -> Node {
-    Node { host: host.into(), port, weight, priority: 0 }
+    Node { weight, ..Node::new(host, port) }
 }
 
 /// Routes and nothing else.

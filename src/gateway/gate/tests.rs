@@ -46,18 +46,7 @@ impl Gateway {
         let mut world = World::new(&profile::APISIX, Clock::starting_at(0), Entropy::seeded(1), Recording::Off);
         world.log_level = Some(LogLevel::Info);
         let mut host = Host::new(world, Limits::default(), TrapPolicy { fail_request: true, rebuild: true });
-        let plugin = |name: &str| PluginConfig {
-            code: code(),
-            name: name.to_owned(),
-            root_id: name.to_owned(),
-            config: Bytes::new(),
-            configured: false,
-            vm_config: Bytes::new(),
-            holds_only_headers: false,
-            environment: Vec::new(),
-            error_response: None,
-        };
-        let plugins = ["wasm_log", "wasm_log2"].map(plugin);
+        let plugins = ["wasm_log", "wasm_log2"].map(|name| PluginConfig::gateway_entry(name, code()));
         for plugin in &plugins {
             host.load(plugin.clone()).expect("the VM boots");
         }

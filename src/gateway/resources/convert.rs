@@ -109,7 +109,7 @@ fn nodes(value: &Value) -> Vec<Node> {
             .iter()
             .filter_map(|(name, weight)| {
                 let (host, port) = address(name).ok()?;
-                Some(Node { host: host.into(), port, weight: count(weight).unwrap_or(0), priority: 0 })
+                Some(Node { weight: count(weight).unwrap_or(0), ..Node::new(host, port) })
             })
             .collect(),
         Value::Array(nodes) => nodes

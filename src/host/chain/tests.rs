@@ -43,17 +43,7 @@ impl Served {
     }
 
     fn config(&self, config: &str) -> PluginConfig {
-        PluginConfig {
-            code: self.code.clone(),
-            name: "probe".to_owned(),
-            root_id: String::new(),
-            config: Bytes::copy_from_slice(config.as_bytes()),
-            configured: true,
-            vm_config: Bytes::new(),
-            holds_only_headers: false,
-            environment: Vec::new(),
-            error_response: None,
-        }
+        PluginConfig::new("probe", self.code.clone()).with_config(config.to_owned())
     }
 
     fn add(&mut self, config: &str) -> PluginIndex {

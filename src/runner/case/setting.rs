@@ -6,7 +6,7 @@ use crate::host::plugin::LoadedPlugin;
 use crate::host::profile::Profile;
 use crate::host::store::properties::Property;
 use crate::host::{PluginConfig, TrapPolicy};
-use crate::scenario::{PropertyValue, Scenario, TrapRequest, TrapVm};
+use crate::scenario::{PluginSpec, PropertyValue, Scenario, TrapRequest, TrapVm};
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -50,32 +50,24 @@ pub(super) fn property(value: &PropertyValue) -> Property {
 
 /// The plugins of a chain, as the host is given them.
 pub(super) fn of_chain(scenario: &Scenario, modules: &[Arc<LoadedPlugin>]) -> Vec<PluginConfig> {
-    let all = scenario.plugins.iter().zip(modules).map(|(spec, code)| PluginConfig {
-        code: code.clone(),
-        name: spec.name.clone(),
+    scenario.plugins.iter().zip(modules).map(|(spec, code)| plugin_config(spec, code.clone())).collect()
+}
+
+/// A plugin of a scenario's chain, as a host is given it.
+pub fn plugin_config(spec: &PluginSpec, code: Arc<LoadedPlugin>) -> PluginConfig {
+    PluginConfig {
         root_id: spec.root_id.clone(),
         config: spec.config.clone(),
         configured: spec.configured,
         vm_config: spec.vm_config.clone(),
         holds_only_headers: spec.allow_on_headers_stop_iteration,
-        error_response: None,
         environment: spec.env.iter().map(|(k, v)| Bytes::from(format!("{k}={v}"))).collect(),
-    });
-    all.collect()
+        ..PluginConfig::new(spec.name.as_str(), code)
+    }
 }
 
-/// The plugins of a gateway, which have their configurations elsewhere. On APISIX a plugin's name is its root id.
+/// The plugins of a gateway, as the host is given them.
 pub(super) fn of_gateway(gateway: &Gateway, modules: &[Arc<LoadedPlugin>]) -> Vec<PluginConfig> {
-    let all = gateway.resources.plugins().iter().zip(modules).map(|(plugin, code)| PluginConfig {
-        code: code.clone(),
-        name: plugin.name.to_string(),
-        root_id: plugin.name.to_string(),
-        config: Bytes::new(),
-        configured: false,
-        vm_config: Bytes::new(),
-        holds_only_headers: false,
-        error_response: None,
-        environment: Vec::new(),
-    });
-    all.collect()
+    let entries = gateway.resources.plugins().iter().zip(modules);
+    entries.map(|(plugin, code)| PluginConfig::gateway_entry(&plugin.name, code.clone())).collect()
 }

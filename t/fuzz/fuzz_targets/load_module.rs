@@ -26,17 +26,8 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(code) = LoadedPlugin::from_bytes(&ENGINE, Path::new("fuzz.wasm"), bytes.to_vec(), &ENVOY) else { return };
     let world = World::new(&ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::On);
     let mut host = Host::new(world, LIMITS, TrapPolicy { fail_request: true, rebuild: true });
-    let config = PluginConfig {
-        code: Arc::new(code),
-        name: "fuzz".to_owned(),
-        root_id: String::new(),
-        config: Bytes::from_static(b"a configuration"),
-        configured: true,
-        vm_config: Bytes::from_static(b"another"),
-        holds_only_headers: false,
-        environment: vec![],
-        error_response: None,
-    };
+    let config = PluginConfig::new("fuzz", Arc::new(code)).with_config("a configuration");
+    let config = PluginConfig { vm_config: Bytes::from_static(b"another"), ..config };
     if host.add_plugin(config).is_err() {
         return;
     }

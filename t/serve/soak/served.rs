@@ -99,11 +99,11 @@ impl Served {
 
     fn load(&self, profile: &'static Profile, name: &str, file: &str, config: String) -> PluginConfig {
         // A clone of its own: the fixture's loader shares the engine, not the module.
-        let plugin = plugin(file, profile, "");
+        let plugin = plugin(file, profile, config);
         self.modules.lock().expect("modules").push(Arc::downgrade(&plugin.code));
         // apisix.md 4.2
         let root_id = if self.shape == Shape::Gateway { name.to_owned() } else { String::new() };
-        PluginConfig { name: name.to_owned(), root_id, config: config.into(), ..plugin }
+        PluginConfig { name: name.to_owned(), root_id, ..plugin }
     }
 
     /// Everything under other ids, so that every context is another one.
