@@ -2,7 +2,7 @@
 
 use super::context::{Cx, quote};
 use super::file::{hosts, wanted};
-use super::keys::{CASE, STEP_KINDS};
+use super::keys::{CASE, PLANNED, STEP_KINDS};
 use super::read::Fields;
 use super::{expect, rows, step};
 use crate::diagnostic::Span;
@@ -12,8 +12,6 @@ use std::collections::HashMap;
 
 const SNAPSHOTS: &[(&str, SnapshotMode)] =
     &[("true", SnapshotMode::Behaviour), ("hostcalls", SnapshotMode::Hostcalls), ("false", SnapshotMode::Off)];
-/// Keys beside those of [`STEP_KINDS`] that belong to steps.
-const STEP_KEYS: &[&str] = &["upstream", "callouts"];
 
 /// All cases, tables expanded, names unique.
 pub(super) fn cases(cx: &mut Cx, node: &Node) -> Option<Vec<Case>> {
@@ -57,7 +55,7 @@ fn case(cx: &mut Cx, node: &Node, suffix: Option<usize>, names: &mut HashMap<Str
     let snapshot = fields.get("snapshot").map(|node| cx.one_of(node, "`snapshot`", SNAPSHOTS));
     let (steps, expect) = match fields.entry("steps") {
         Some((key, steps_node)) => {
-            for (other, _) in fields.present(&[STEP_KINDS, STEP_KEYS].concat()) {
+            for (other, _) in fields.present(&[STEP_KINDS, PLANNED].concat()) {
                 let problem = cx.at(&other.span, format!("`{}` stands beside `steps`", other.text));
                 cx.push(problem.label("belongs into one of the steps").also(key.span.clone(), "the steps"));
             }
@@ -65,7 +63,7 @@ fn case(cx: &mut Cx, node: &Node, suffix: Option<usize>, names: &mut HashMap<Str
             (steps(cx, steps_node), wanted(expect))
         }
         None => {
-            if fields.present(STEP_KINDS).is_empty() && !fields.later && !fields.misspelt(STEP_KINDS) {
+            if fields.present(STEP_KINDS).is_empty() && !fields.misspelt(STEP_KINDS) {
                 let hint = "add a step: `request: GET http://app.test/`, or several under `steps`";
                 cx.push(cx.at(&node.span, "this case does nothing").hint(hint));
             }

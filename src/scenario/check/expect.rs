@@ -317,13 +317,13 @@ fn log(cx: &mut Cx, node: &Node) -> Option<LogExpect> {
         let message = matcher::present(cx, value, "a log line")?;
         return Some(LogExpect { level: Some(level), message });
     }
-    if keys::MATCHER.keys.contains(&key.text.as_str()) {
+    if keys::MATCHERS.contains(&key.text.as_str()) {
         return matcher::present(cx, node, "a log line").map(|message| LogExpect { level: None, message });
     }
     let levels: Vec<&str> = LogLevel::ALL.iter().map(|level| level.name()).collect();
     let hint = match (
         key.text.as_str(),
-        keys::similar(&key.text, levels.iter().copied().chain(keys::MATCHER.keys.iter().copied())),
+        keys::similar(&key.text, levels.iter().copied().chain(keys::MATCHERS.iter().copied())),
     ) {
         ("warning", _) => "did you mean `warn`?".to_string(),
         ("fatal", _) => "did you mean `critical`?".to_string(),

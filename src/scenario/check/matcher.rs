@@ -1,7 +1,7 @@
 //! Matchers: what a value must be.
 
 use super::context::Cx;
-use super::keys::MATCHER;
+use super::keys::{MATCHER, MATCHERS};
 use super::{body, plugin};
 use crate::scenario::model::{Match, Matcher};
 use crate::scenario::yaml::{Node, Value};
@@ -39,7 +39,7 @@ pub(super) fn present(cx: &mut Cx, node: &Node, name: &str) -> Option<Match> {
 
 fn form(cx: &mut Cx, node: &Node, name: &str) -> Option<Matcher> {
     let fields = cx.fields(node, name, &MATCHER)?;
-    let forms = fields.present(MATCHER.keys);
+    let forms = fields.present(MATCHERS);
     let [(key, inner)] = forms.as_slice() else {
         if forms.is_empty() {
             // Unknown keys have been reported with what there is instead.

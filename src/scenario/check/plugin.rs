@@ -19,7 +19,7 @@ pub(super) fn plugins(cx: &mut Cx, file: &Fields) -> Option<Vec<PluginSpec>> {
     let (key, node) = match present.as_slice() {
         [(key, node), ..] => (key, node),
         [] => {
-            if !file.later && !file.misspelt(&["plugin", "plugins", "gateway"]) {
+            if !file.misspelt(&["plugin", "plugins", "gateway"]) {
                 let hint = "name the module: `plugin: path/to/plugin.wasm`, or a chain of them under `plugins`, or a \
                             `gateway`";
                 cx.push(cx.at(&start(file), "`plugin` is missing").hint(hint));

@@ -12,8 +12,6 @@ pub(super) struct Fields<'n> {
     pub node: &'n Node,
     entries: &'n [(Key, Node)],
     place: &'static Place,
-    /// A key that this version does not do yet is there, and has been reported.
-    pub later: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -32,18 +30,18 @@ impl<'n> Fields<'n> {
 
     /// Whether every key is one of the place.
     pub fn known(&self) -> bool {
-        self.entries.iter().all(|(key, _)| self.place.keys.contains(&key.text.as_str()))
+        self.entries.iter().all(|(key, _)| self.place.has(&key.text))
     }
 
     /// Whether an unknown key probably means one of these: then it is not missing too.
     pub fn misspelt(&self, names: &[&str]) -> bool {
-        let unknown = self.entries.iter().filter(|(key, _)| !self.place.keys.contains(&key.text.as_str()));
+        let unknown = self.entries.iter().filter(|(key, _)| !self.place.has(&key.text));
         unknown.into_iter().any(|(key, _)| keys::similar(&key.text, names.iter().copied()).is_some())
     }
 
     /// Those of `names` that are there and belong there, in the order of the file.
     pub fn present(&self, names: &[&str]) -> Vec<&'n (Key, Node)> {
-        let wanted = |key: &str| names.contains(&key) && self.place.keys.contains(&key);
+        let wanted = |key: &str| names.contains(&key) && self.place.has(key);
         self.entries.iter().filter(|(key, _)| wanted(&key.text)).collect()
     }
 }
@@ -75,22 +73,12 @@ impl Cx<'_> {
     /// A mapping with the keys of a place.
     pub fn fields<'n>(&mut self, node: &'n Node, name: &str, place: &'static Place) -> Option<Fields<'n>> {
         let entries = self.entries(node, name)?;
-        let mut fields = Fields { node, entries, place, later: false };
-        for (key, _) in entries {
-            if place.keys.contains(&key.text.as_str()) {
-                continue;
-            }
-            let problem = if place.later.contains(&key.text.as_str()) {
-                fields.later = true;
-                self.at(&key.span, format!("`{}` is not supported by this version of pwtest yet", key.text))
-            } else {
-                self.at(&key.span, format!("unknown key {}", quote(&key.text)))
-                    .label(format!("not a key of {}", place.name))
-                    .hint(keys::hint(place, &key.text))
-            };
-            self.push(problem);
+        for (key, _) in entries.iter().filter(|(key, _)| !place.has(&key.text)) {
+            let problem = self.at(&key.span, format!("unknown key {}", quote(&key.text)));
+            let problem = problem.label(format!("not a key of {}", place.name));
+            self.push(problem.hint(keys::hint(place, &key.text, entries)));
         }
-        Some(fields)
+        Some(Fields { node, entries, place })
     }
 
     /// A mapping whose keys are the user's own.

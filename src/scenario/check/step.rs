@@ -11,7 +11,7 @@ use crate::scenario::yaml::{Key, Node};
 /// A step of `steps`.
 pub(super) fn of_list(cx: &mut Cx, node: &Node) -> Option<Step> {
     let fields = cx.fields(node, "a step", &STEP)?;
-    if fields.present(STEP_KINDS).is_empty() && !fields.later && !fields.misspelt(STEP_KINDS) {
+    if fields.present(STEP_KINDS).is_empty() && !fields.misspelt(STEP_KINDS) {
         let hint = "a step has `request`, `connect`, `advance`, `reconfigure`, `on_foreign_function`, `concurrent`, `admin` or `shutdown`";
         cx.push(cx.at(&node.span, "this step does nothing").hint(hint));
     }
@@ -98,9 +98,9 @@ fn shutdown(cx: &mut Cx, node: &Node) -> Option<StepKind> {
 
 /// The new configuration of the only plugin, or `{plugin, config}`.
 fn reconfigure(cx: &mut Cx, node: &Node) -> Option<StepKind> {
-    let named = node.as_map().is_some_and(|entries| {
-        entries.len() == 2 && entries.iter().all(|(key, _)| RECONFIGURE.keys.contains(&key.text.as_str()))
-    });
+    let named = node
+        .as_map()
+        .is_some_and(|entries| entries.len() == 2 && entries.iter().all(|(key, _)| RECONFIGURE.has(&key.text)));
     let several = cx.plugins.as_ref().is_some_and(|plugins| plugins.len() > 1);
     if !named {
         if several {
