@@ -5,7 +5,12 @@
 
 use super::chain::{Chain, ContextKey};
 use super::config::Config;
-use crate::abi::PluginIndex;
+use super::facts::RequestFacts;
+use super::forward::UpstreamStatus;
+use super::model::Route;
+use super::way::Way;
+use crate::abi::{ExchangeId, PluginIndex};
+use crate::host::exchange::ConnectionInfo;
 use crate::host::{Host, PluginConfig, StartError};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +30,20 @@ pub struct Contexts {
 /// The plugins of a chain in a host, and the places among them in the order of responses.
 pub type Bound = (Arc<[PluginIndex]>, Arc<[usize]>);
 
+/// A request that has been routed.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its exchange.
+    pub exchange: ExchangeId,
+    /// The route that took it.
+    pub route: Option<Arc<Route>>,
+    /// Where it goes when the plugins have seen it.
+    pub way: Way,
+    /// Contexts that it needs and that could not be made. On APISIX there are none: a refused configuration shows in
+    /// each request.
+    pub failures: Vec<(ContextKey, StartError)>,
+}
+
 /// Chains that are remembered; those with a filter are new for each request.
 const MOST_BOUND: usize = 16_384;
 
@@ -39,6 +58,26 @@ impl Contexts {
             all.entry(name).or_insert(plugin);
         }
         Self { plugins: all, ..Self::default() }
+    }
+
+    /// Routes a request, and opens its exchange.
+    pub fn open(
+        &mut self,
+        host: &mut Host,
+        config: &Config,
+        facts: &RequestFacts<'_>,
+        info: ConnectionInfo,
+        show: UpstreamStatus,
+    ) -> Opened {
+        let routed = config.route(facts);
+        let (chain, order) = self.bind(host, &routed.chain);
+        let exchange = host.open_chain(info, &chain, &order);
+        host.begins_with_global_rules(exchange, routed.chain.of_global_rules);
+        let way = Way::routed(routed.upstream, show);
+        if way.refusal().is_some() {
+            host.has_no_upstream(exchange);
+        }
+        Opened { exchange, route: routed.route, way, failures: std::mem::take(&mut self.failures) }
     }
 
     /// The plugins of a chain, for `Host::open_chain`; adds to the host what it does not have yet.
@@ -105,12 +144,6 @@ impl Contexts {
         for place in gone {
             host.remove_plugin(place);
         }
-    }
-
-    /// Contexts that could not be made since this was last asked. On APISIX there are none: a refused configuration
-    /// shows in each request.
-    pub fn take_failures(&mut self) -> Vec<(ContextKey, StartError)> {
-        std::mem::take(&mut self.failures)
     }
 
     /// How many contexts there are.

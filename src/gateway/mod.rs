@@ -21,3 +21,4 @@ pub mod target;
 pub mod uri;
 pub mod variables;
 pub mod vars;
+pub mod way;

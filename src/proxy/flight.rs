@@ -12,10 +12,11 @@ use super::live::Live;
 use super::observer::{Access, Try};
 use super::pool::{Address, Idle};
 use super::upstream::{self, Connecting, Fault, Http1};
-use super::way::Way;
 use super::wire::Wire;
 use super::worker::Worker;
 use crate::abi::{ExchangeId, LogLevel};
+use crate::gateway::model::Node;
+use crate::gateway::way::{Next, Way, is_idempotent};
 use crate::host::Host;
 use crate::message::{Headers, Part};
 use bytes::Bytes;
@@ -317,10 +318,17 @@ impl Flight {
         true
     }
 
-    /// Chooses the node that is asked, or asked next; says whether there is one.
+    /// Chooses the node that is asked; says whether there is one.
     fn choose(&mut self) -> bool {
-        let node = self.way.next(&mut self.worker.balancer.borrow_mut(), &self.lane.asker);
-        let Some(node) = node else { return false };
+        let node = self.way.next(&mut self.worker.balancer.borrow_mut(), &self.lane.asker.facts());
+        let some = node.is_some();
+        if let Some(node) = node {
+            self.ask(node);
+        }
+        some
+    }
+
+    fn ask(&mut self, node: Node) {
         self.since = Instant::now();
         self.try_began = self.since;
         let address = (node.host, node.port);
@@ -336,7 +344,6 @@ impl Flight {
                 self.link = Link::Connecting(upstream::connect(&address), address);
             }
         }
-        true
     }
 
     /// The plugins have let the request pass: it goes to a node, or the gateway answers.
@@ -383,7 +390,7 @@ impl Flight {
                 let forwarded = match part {
                     Part::Headers { headers, end_of_stream } => self
                         .way
-                        .forwarded(headers, &self.lane.asker)
+                        .forwarded(headers, &self.lane.asker.facts())
                         .map(|headers| Part::Headers { headers, end_of_stream: *end_of_stream }),
                     Part::Data { .. } | Part::Trailers(_) | Part::Metadata(_) | Part::Reset => None,
                 };
@@ -459,7 +466,7 @@ impl Flight {
         {
             self.asks(SocketAddr::new(ip, *port));
         }
-        self.note_try(if fault == Fault::TimedOut { 504 } else { 502 });
+        self.note_try(fault.status());
         let stale = matches!(&link, Link::Open(link, _) if link.is_reused()) && fault == Fault::Reset;
         if !stale && !self.lane.is_closed() {
             self.live.say(self.exchange, LogLevel::Error, errors::words(fault, phase));
@@ -478,17 +485,11 @@ impl Flight {
                     self.link = Link::Connecting(upstream::connect(&address), address);
                     return;
                 }
-                Link::Open(..) if fault != Fault::Garbage && is_idempotent(&self.lane.asker.method) => {
-                    if self.try_next(&mut fault) {
-                        return;
-                    }
-                }
-                Link::Connecting(..) => {
-                    if self.try_next(&mut fault) {
-                        return;
-                    }
-                }
-                Link::Open(..) | Link::Idle | Link::Over => {}
+                Link::Open(..) | Link::Connecting(..) => match self.try_next(fault, matches!(link, Link::Open(..))) {
+                    None => return,
+                    Some(counts) => fault = counts,
+                },
+                Link::Idle | Link::Over => {}
             }
         }
         self.give_up(fault);
@@ -504,24 +505,30 @@ impl Flight {
         }
     }
 
-    /// Another node, if there is one and it may be tried. Where it is too late for one, that is what counts as the fault:
-    /// APISIX answers with 502 then, whatever the last node did.
-    fn try_next(&mut self, fault: &mut Fault) -> bool {
-        if self.way.is_too_late(self.first_asked.elapsed()) {
-            let line = format!("proxy retry timeout, retry count: {}", self.way.retries());
-            self.feed(|host, exchange| host.world_mut().log_about(Some(exchange), LogLevel::Error, line));
-            *fault = Fault::Refused;
-            return false;
+    /// Another node is asked, or this is what counts as the fault.
+    fn try_next(&mut self, fault: Fault, connected: bool) -> Option<Fault> {
+        let (since, facts) = (self.first_asked.elapsed(), self.lane.asker.facts());
+        let next = self.way.after((fault, connected), since, &mut self.worker.balancer.borrow_mut(), &facts);
+        match next {
+            Next::Ask(node) => {
+                self.out.again();
+                self.ask(node);
+                None
+            }
+            Next::GiveUp(fault, line) => {
+                if let Some(line) = line {
+                    self.feed(|host, exchange| host.world_mut().log_about(Some(exchange), LogLevel::Error, line));
+                }
+                Some(fault)
+            }
         }
-        self.out.again();
-        self.choose()
     }
 
     fn give_up(&mut self, fault: Fault) {
         self.link = Link::Over;
         let begun = self.upstream_status.is_some();
         if self.way.has_gateway() && !begun {
-            self.gateway_answers(if fault == Fault::TimedOut { 504 } else { 502 }, "");
+            self.gateway_answers(fault.status(), "");
             return;
         }
         self.feed(|host, exchange| match fault {
@@ -595,11 +602,6 @@ impl Outgoing {
     fn again(&mut self) {
         self.next = 0;
     }
-}
-
-/// RFC 9110 9.2.2.
-fn is_idempotent(method: &[u8]) -> bool {
-    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE")
 }
 
 /// The number in `:status`.

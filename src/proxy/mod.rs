@@ -40,7 +40,6 @@ pub mod signals;
 pub mod state;
 pub mod traces;
 mod upstream;
-mod way;
 mod wire;
 mod worker;
 

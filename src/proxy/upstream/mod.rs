@@ -5,24 +5,12 @@ mod http1;
 pub(super) use http1::Http1;
 
 use super::pool::Address;
+pub(super) use crate::gateway::way::Fault;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use tokio::net::TcpStream;
-
-/// What an upstream did wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It did not accept the connection, or there is none of that name.
-    Refused,
-    /// It broke the connection off.
-    Reset,
-    /// What it sent is not a response.
-    Garbage,
-    /// It took too long.
-    TimedOut,
-}
 
 /// A connection that is being made.
 pub(super) type Connecting = Pin<Box<dyn Future<Output = io::Result<(TcpStream, SocketAddr)>>>>;

@@ -5,16 +5,17 @@
 //! the host.
 
 use super::*;
+use crate::abi::LogLevel;
 use crate::gateway::admin::{self, AdminEffect, AdminRequest};
 use crate::gateway::balance::Balancer;
 use crate::gateway::config::Config;
 use crate::gateway::document::{Gateway, Options};
 use crate::gateway::facts::RequestFacts;
-use crate::gateway::forward::{self, Destination, UpstreamStatus};
+use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::gate::Contexts;
 use crate::gateway::model::Node;
 use crate::gateway::resources::Resources;
-use crate::gateway::target::Target;
+use crate::gateway::way::{self, Next, Way};
 use crate::host::PluginConfig;
 use crate::message::Headers;
 use crate::scenario::{Admin, PropertyValue};
@@ -39,10 +40,11 @@ pub(super) struct Gate {
 /// A request that has been routed.
 struct OnItsWay {
     asked: Asked,
-    target: Target,
-    tried: Vec<Node>,
+    way: Way,
     /// What became of each try, the running one left out.
     tries: Vec<u16>,
+    /// When the first node was asked.
+    first_asked_ns: u64,
 }
 
 /// What is known of a request.
@@ -77,19 +79,6 @@ impl Asked {
 impl Gate {
     fn show(&self) -> UpstreamStatus {
         if self.options.show_upstream_status { UpstreamStatus::Always } else { UpstreamStatus::OnError }
-    }
-
-    /// The next node for a request, if there is one and it may be tried.
-    fn next(&mut self, exchange: ExchangeId) -> Option<Node> {
-        let way = self.routed.get_mut(&exchange)?;
-        let Target::Upstream { upstream, .. } = &way.target else { return None };
-        let most = upstream.retries.map_or(upstream.nodes.len(), |retries| (retries as usize).saturating_add(1));
-        if way.tried.len() >= most {
-            return None;
-        }
-        let node = self.balancer.pick(upstream, &way.asked.facts(), &way.tried)?;
-        way.tried.push(node.clone());
-        Some(node)
     }
 }
 
@@ -147,22 +136,18 @@ impl<'a> Driver<'a> {
             server: server.unwrap_or(SERVER),
             protocol,
         };
-        let routed = gate.config.route(&asked.facts());
-        let (chain, order) = gate.contexts.bind(&mut self.host, &routed.chain);
-        let exchange = self.host.open_chain(ConnectionInfo { protocol, client, server }, &chain, &order);
-        self.host.begins_with_global_rules(exchange, routed.chain.of_global_rules);
+        let (facts, show) = (asked.facts(), gate.show());
+        let info = ConnectionInfo { protocol, client, server };
+        let opened = gate.contexts.open(&mut self.host, &gate.config, &facts, info, show);
+        let exchange = opened.exchange;
         // What goes out is recorded when it is known where to.
         self.host.upstream_is_unreachable(exchange);
-        if routed.upstream.refusal().is_some() {
-            self.host.has_no_upstream(exchange);
-        }
-        let route = routed.route.as_ref().map(|route| route.id.to_string());
-        let failures = gate.contexts.take_failures();
-        let way = OnItsWay { asked, target: routed.upstream, tried: Vec::new(), tries: Vec::new() };
+        let route = opened.route.as_ref().map(|route| route.id.to_string());
+        let way = OnItsWay { asked, way: opened.way, tries: Vec::new(), first_asked_ns: 0 };
         gate.routed.insert(exchange, way);
         self.record(GatewayEvent::Routed { exchange, route });
         let span = self.written(place).map(|step| step.span.clone());
-        for (key, error) in failures {
+        for (key, error) in opened.failures {
             let mut failure = verdict::start_failure(&error, span.clone());
             failure.title = format!("{key}: {}", failure.title);
             self.fail(place, [failure]);
@@ -185,12 +170,10 @@ impl<'a> Driver<'a> {
     /// A piece for the upstream: it is recorded as it goes out. `false` where there is no upstream, and the gateway has
     /// answered; nothing is to be made of the piece then.
     pub(super) fn goes_out(&mut self, exchange: ExchangeId, part: &Part, refused: bool) -> bool {
-        let Some(way) = self.gate.as_ref().and_then(|gate| gate.routed.get(&exchange)) else { return true };
-        if let Some(refusal) = way.target.refusal() {
+        let Some(on) = self.gate.as_ref().and_then(|gate| gate.routed.get(&exchange)) else { return true };
+        if let Some(refusal) = on.way.refusal() {
             if matches!(part, Part::Headers { .. }) {
-                if let Some(line) = refusal.log {
-                    self.host.world_mut().log_about(Some(exchange), crate::abi::LogLevel::Error, line);
-                }
+                self.log_about(exchange, refusal.log);
                 let body = Bytes::from_static(refusal.body.unwrap_or_default().as_bytes());
                 self.gateway_answers(exchange, refusal.status, body);
             }
@@ -198,15 +181,15 @@ impl<'a> Driver<'a> {
         }
         match part {
             Part::Headers { headers, end_of_stream } => {
-                let Some(node) = self.choose(exchange) else {
-                    self.gateway_answers(exchange, 502, Bytes::new());
+                if !self.ask_first(exchange) {
+                    self.gateway_answers(exchange, way::Fault::Refused.status(), Bytes::new());
                     return false;
-                };
+                }
                 if refused {
                     // Nobody is there to see it.
                     return true;
                 }
-                let headers = self.forwarded(exchange, headers, &node);
+                let headers = self.forwarded(exchange, headers);
                 let part = Part::Headers { headers, end_of_stream: *end_of_stream };
                 self.record_output(exchange, part);
             }
@@ -221,33 +204,44 @@ impl<'a> Driver<'a> {
         self.host.world_mut().recorder.push(|| Event::Output { exchange, to: Peer::Upstream, part });
     }
 
-    fn choose(&mut self, exchange: ExchangeId) -> Option<Node> {
-        let node = self.gate.as_mut()?.next(exchange)?;
-        let host = if node.host.contains(':') { format!("[{}]", node.host) } else { node.host.to_string() };
-        self.record(GatewayEvent::Node { exchange, node: format!("{host}:{}", node.port) });
-        Some(node)
+    fn log_about(&mut self, exchange: ExchangeId, line: Option<String>) {
+        if let Some(line) = line {
+            self.host.world_mut().log_about(Some(exchange), LogLevel::Error, line);
+        }
     }
 
-    fn forwarded(&self, exchange: ExchangeId, headers: &Headers, node: &Node) -> Headers {
-        let way = self.gate.as_ref().and_then(|gate| gate.routed.get(&exchange));
-        match way.map(|way| (way, &way.target)) {
-            Some((way, Target::Upstream { upstream, websocket, .. })) => {
-                let to = Destination { upstream, node, websocket: *websocket };
-                forward::request(headers, &way.asked.facts(), &to)
-            }
-            _ => headers.clone(),
+    /// The first node is asked, if there is one.
+    fn ask_first(&mut self, exchange: ExchangeId) -> bool {
+        let now = self.now();
+        let Some(gate) = &mut self.gate else { return false };
+        let Some(on) = gate.routed.get_mut(&exchange) else { return false };
+        on.first_asked_ns = now;
+        let node = on.way.next(&mut gate.balancer, &on.asked.facts());
+        let some = node.is_some();
+        if let Some(node) = node {
+            self.record_node(exchange, &node);
         }
+        some
+    }
+
+    fn record_node(&mut self, exchange: ExchangeId, node: &Node) {
+        let host = if node.host.contains(':') { format!("[{}]", node.host) } else { node.host.to_string() };
+        self.record(GatewayEvent::Node { exchange, node: format!("{host}:{}", node.port) });
+    }
+
+    fn forwarded(&self, exchange: ExchangeId, headers: &Headers) -> Headers {
+        let on = self.gate.as_ref().and_then(|gate| gate.routed.get(&exchange));
+        on.and_then(|on| on.way.forwarded(headers, &on.asked.facts())).unwrap_or_else(|| headers.clone())
     }
 
     /// The answer of the upstream, as the plugins of a gateway get to see it.
     pub(super) fn comes_in(&mut self, exchange: ExchangeId, part: Part) -> Part {
         let Some(gate) = &mut self.gate else { return part };
-        let show = gate.show();
         match (part, gate.routed.get_mut(&exchange)) {
-            (Part::Headers { mut headers, end_of_stream }, Some(way)) => {
+            (Part::Headers { mut headers, end_of_stream }, Some(on)) => {
                 let status = headers.get(b":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-                way.tries.push(status.unwrap_or(502));
-                forward::response(&mut headers, &way.tries, show);
+                on.tries.push(status.unwrap_or(502));
+                on.way.comes_in(&mut headers, on.tries.iter().copied());
                 Part::Headers { headers, end_of_stream }
             }
             (part, _) => part,
@@ -256,45 +250,46 @@ impl<'a> Driver<'a> {
 
     /// The gateway itself answers.
     fn gateway_answers(&mut self, exchange: ExchangeId, status: u16, body: Bytes) {
-        let Some(gate) = &self.gate else { return };
+        let Some(on) = self.gate.as_ref().and_then(|gate| gate.routed.get(&exchange)) else { return };
         let mut headers = Headers::new();
-        let tries = gate.routed.get(&exchange).map(|way| way.tries.as_slice()).unwrap_or_default();
-        forward::response(&mut headers, tries, gate.show());
+        on.way.comes_in(&mut headers, on.tries.iter().copied());
         self.host.reply(exchange, u32::from(status), headers, body);
     }
 
     /// A node did not answer: another one is asked, or the client is told. `false` where there is no gateway.
     pub(super) fn node_failed(&mut self, exchange: ExchangeId, fault: Fault) -> bool {
-        let status = if fault == Fault::Timeout { 504 } else { 502 };
-        let Some(way) = self.gate.as_mut().and_then(|gate| gate.routed.get_mut(&exchange)) else { return false };
-        way.tries.push(status);
-        // What may have been done is not asked for twice (RFC 9110 9.2.2), and an answer that nobody understands is one.
-        let idempotent = matches!(&way.asked.method[..], b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE");
-        let again = match fault {
-            Fault::Refused | Fault::Unknown => true,
-            Fault::Reset | Fault::Timeout => idempotent,
-            Fault::Garbage => false,
+        let (fault, connected) = match fault {
+            Fault::Refused | Fault::Unknown => (way::Fault::Refused, false),
+            Fault::Reset => (way::Fault::Reset, true),
+            Fault::Timeout => (way::Fault::TimedOut, true),
+            Fault::Garbage => (way::Fault::Garbage, true),
         };
-        if !again || self.choose(exchange).is_none() {
-            self.gateway_answers(exchange, status, Bytes::new());
-            return true;
-        }
-        // Every node does what the scenario says of the origin.
-        match fault {
-            Fault::Timeout => self.times_out(exchange),
-            Fault::Reset | Fault::Refused | Fault::Unknown | Fault::Garbage => {
-                self.node_failed(exchange, fault);
+        let now = self.now();
+        loop {
+            let Some(gate) = &mut self.gate else { return false };
+            let Some(on) = gate.routed.get_mut(&exchange) else { return false };
+            on.tries.push(fault.status());
+            let since = Duration::from_nanos(now.saturating_sub(on.first_asked_ns));
+            match on.way.after((fault, connected), since, &mut gate.balancer, &on.asked.facts()) {
+                Next::Ask(node) => self.record_node(exchange, &node),
+                Next::GiveUp(fault, line) => {
+                    self.log_about(exchange, line);
+                    self.gateway_answers(exchange, fault.status(), Bytes::new());
+                    return true;
+                }
+            }
+            // Every node does what the scenario says of the origin.
+            if fault == way::Fault::TimedOut {
+                self.times_out(exchange);
+                return true;
             }
         }
-        true
     }
 
     /// How long a gateway waits for a node.
     pub(super) fn patience_ns(&self, exchange: ExchangeId) -> Option<u64> {
-        match self.gate.as_ref()?.routed.get(&exchange)?.target {
-            Target::Upstream { timeout, .. } => Some(timeout.read_ms.saturating_mul(1_000_000)),
-            _ => None,
-        }
+        let way = &self.gate.as_ref()?.routed.get(&exchange)?.way;
+        Some(way.timeout().read_ms.saturating_mul(1_000_000))
     }
 
     /// The exchange has ended.
