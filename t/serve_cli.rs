@@ -6,6 +6,7 @@ mod clusters;
 mod logs;
 mod record;
 mod reload;
+mod resolve;
 pub mod support;
 mod tutorial;
 
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         ("serve: where it listens", arguments::listens),
         ("serve: a cluster of the command line is called", clusters::given),
         ("serve: a cluster of the document is called", clusters::configured),
+        ("serve: names that the command line resolves", resolve::names),
         ("serve: the tutorial", tutorial::walk),
         ("serve: the admin API is not for web pages", tutorial::pages),
         ("serve: routes survive a kill", tutorial::state),

@@ -141,8 +141,13 @@ fn serve(
         (true, false) => options.listen.clone(),
         (true, true) => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))],
     };
-    let settings =
-        Settings { workers: wanted.workers, observer: journal.clone(), stores: plan.stores(), ..Settings::new(listen) };
+    let settings = Settings {
+        workers: wanted.workers,
+        observer: journal.clone(),
+        stores: plan.stores(),
+        resolve: Arc::new(wanted.resolve.clone()),
+        ..Settings::new(listen)
+    };
     let running = Server::start(settings, plan.generation())?;
     let listening = running.listening().to_vec();
     let admin_at = admin.as_ref().and_then(|listener| listener.local_addr().ok());

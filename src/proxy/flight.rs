@@ -20,7 +20,7 @@ use crate::gateway::way::{Next, Way, is_idempotent};
 use crate::host::Host;
 use crate::message::{Headers, Part};
 use bytes::Bytes;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -339,9 +339,9 @@ impl Flight {
             }
             None => {
                 // Only lines about it need to know; a name is looked up while it connects.
-                let known = address.0.parse().ok().map(|ip| SocketAddr::new(ip, address.1));
+                let known = self.worker.settings().resolve.known(&address.0, address.1);
                 self.lane.asks(known);
-                self.link = Link::Connecting(upstream::connect(&address), address);
+                self.link = Link::Connecting(upstream::connect(&address, &self.worker.settings().resolve), address);
             }
         }
     }
@@ -462,9 +462,9 @@ impl Flight {
         let link = std::mem::replace(&mut self.link, Link::Over);
         // A node that took no connection was asked, too. Of one that is only a name nobody knows where it is.
         if let Link::Connecting(_, (host, port)) = &link
-            && let Ok(ip) = host.parse::<IpAddr>()
+            && let Some(known) = self.worker.settings().resolve.known(host, *port)
         {
-            self.asks(SocketAddr::new(ip, *port));
+            self.asks(known);
         }
         self.note_try(fault.status());
         let stale = matches!(&link, Link::Open(link, _) if link.is_reused()) && fault == Fault::Reset;
@@ -482,7 +482,7 @@ impl Flight {
                 {
                     self.out.again();
                     self.since = Instant::now();
-                    self.link = Link::Connecting(upstream::connect(&address), address);
+                    self.link = Link::Connecting(upstream::connect(&address, &self.worker.settings().resolve), address);
                     return;
                 }
                 Link::Open(..) | Link::Connecting(..) => match self.try_next(fault, matches!(link, Link::Open(..))) {

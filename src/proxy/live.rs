@@ -9,7 +9,7 @@ use super::lane::{Asker, Lane};
 use super::observer::{Broken, LogLine};
 use super::outward::{self, Errand};
 use super::server::{self, ServeError};
-use super::settings::{Generation, Serves};
+use super::settings::{Generation, Serves, Settings};
 use super::worker::Worker;
 use crate::abi::{ExchangeId, LogLevel, PluginIndex};
 use crate::gateway::config::Config;
@@ -71,7 +71,7 @@ impl Live {
             }
         };
         let live = Rc::new_cyclic(|live: &Weak<Self>| Self {
-            calls: calls(live.clone(), &generation),
+            calls: calls(live.clone(), &generation, settings),
             worker: Rc::downgrade(worker),
             number,
             host: RefCell::new(Host::new(world, generation.limits, generation.policy)),
@@ -312,8 +312,8 @@ impl Live {
 }
 
 /// The calls of a generation's plugins, whose answers go to its host.
-fn calls(live: Weak<Live>, generation: &Generation) -> Calls {
-    Calls::new(generation.profile, generation.clusters.clone(), move |call, came| {
+fn calls(live: Weak<Live>, generation: &Generation, settings: &Settings) -> Calls {
+    Calls::new(generation.profile, generation.clusters.clone(), settings.resolve.clone(), move |call, came| {
         let Some(live) = live.upgrade() else { return };
         live.run(|host| match came {
             Came::Http(result) => host.answer(call, result),

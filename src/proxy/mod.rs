@@ -34,6 +34,7 @@ mod outward;
 mod pool;
 pub mod record;
 pub mod reload;
+mod resolve;
 mod server;
 mod settings;
 pub mod signals;
@@ -45,5 +46,6 @@ mod worker;
 
 pub use calls::{Address, Calls, Came, ClusterError, Clusters};
 pub use observer::{About, Access, Broken, LogLine, Observer, Try, Unobserved, WorkerFailure};
+pub use resolve::{Resolve, ResolveError};
 pub use server::{Running, ServeError, Server};
 pub use settings::{Bounds, Generation, Serves, Settings, Timeouts};

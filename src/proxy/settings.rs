@@ -4,6 +4,7 @@
 
 use super::calls::Clusters;
 use super::observer::Observer;
+use super::resolve::Resolve;
 use crate::gateway::config::Config;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::model;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub clock: Option<Clock>,
     /// Where plugins have their randomness from.
     pub entropy: Entropy,
+    /// Hosts that are not looked up, for it is known where they are.
+    pub resolve: Arc<Resolve>,
 }
 
 impl Settings {
@@ -49,6 +52,7 @@ impl Settings {
             stores: Stores::default(),
             clock: None,
             entropy: Entropy::System,
+            resolve: Arc::default(),
         }
     }
 }

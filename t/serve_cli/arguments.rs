@@ -30,6 +30,8 @@ pub fn refusals() -> Result<(), String> {
         (&["--plugin", "a.wat", "--upstream", url, "--listen", "a:b"], 2, "not an address to listen on"),
         (&["--plugin", "a.wat", "--upstream", url, "--log-level", "loud"], 2, "one of debug, info"),
         (&["--plugin", "a.wat", "--upstream", url, "--cluster", "a"], 2, "NAME=HOST:PORT"),
+        (&["--plugin", "a.wat", "--upstream", url, "--resolve", "a:80"], 2, "HOST:PORT:ADDRESS"),
+        (&["--plugin", "a.wat", "--upstream", url, "--resolve", "a:80:b"], 2, "with an IP address"),
         (&["--plugin", "a.wat", "--upstream", url, "--workers", "0"], 2, "--workers"),
         (&["--plugin", "a.wat", "--upstream", url, "--error-log", "none/x"], 2, "`none/x` can't be written"),
         (&["--plugin", "a.wat", "--upstream", url, "--state", "s.json"], 2, "give one of the two"),

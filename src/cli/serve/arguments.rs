@@ -2,9 +2,9 @@
 
 use crate::gateway::model::{Node, Upstream};
 use crate::host::profile::{self, Profile};
-use crate::proxy::Address;
 use crate::proxy::control::{OnePlugin, Source, Text};
 use crate::proxy::log::{Format, Severity};
+use crate::proxy::{Address, Resolve};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -77,6 +77,10 @@ pub struct ServeArgs {
     /// Where a cluster is that plugins call by name, for `envoy` and `spec` (repeatable).
     #[arg(long, value_name = "NAME=HOST:PORT")]
     cluster: Vec<String>,
+    /// Connect to this IP address where a node, a cluster or a call names this host and port (repeatable). Without the
+    /// second port it is the first. `Host` stays as it is.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS[:PORT]")]
+    resolve: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -117,6 +121,8 @@ pub struct Wanted {
     pub cache: bool,
     /// Clusters, `NAME=HOST:PORT` each.
     pub clusters: Vec<String>,
+    /// Hosts whose place is given.
+    pub resolve: Resolve,
 }
 
 /// Where the access log goes.
@@ -142,6 +148,10 @@ impl ServeArgs {
             Some(path) if path.as_os_str() == "off" => AccessTo::Off,
             Some(path) => AccessTo::File(path.clone()),
         };
+        let mut resolve = Resolve::default();
+        for text in &self.resolve {
+            resolve.add(text)?;
+        }
         Ok(Wanted {
             source: self.source()?,
             profile,
@@ -161,6 +171,7 @@ impl ServeArgs {
             mask: self.mask.clone(),
             cache: !self.no_cache,
             clusters: self.cluster.clone(),
+            resolve,
         })
     }
 

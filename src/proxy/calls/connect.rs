@@ -1,8 +1,8 @@
 //! Looks an address up and connects to it.
 
 use super::clusters::Address;
+use crate::proxy::resolve::Resolve;
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -11,16 +11,16 @@ use tokio::time::timeout;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects to the first of a name's addresses that takes a connection.
-pub(super) async fn connect(address: &Address) -> io::Result<TcpStream> {
-    let stream = timeout(CONNECT_TIMEOUT, first(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+pub(super) async fn connect(address: &Address, resolve: &Resolve) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_TIMEOUT, first(address, resolve)).await.map_err(|_| io::ErrorKind::TimedOut)??;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-async fn first(address: &Address) -> io::Result<TcpStream> {
+async fn first(address: &Address, resolve: &Resolve) -> io::Result<TcpStream> {
     // An address needs no thread that asks the resolver.
-    if let Ok(ip) = address.host.parse::<IpAddr>() {
-        return TcpStream::connect((ip, address.port)).await;
+    if let Some(known) = resolve.known(&address.host, address.port) {
+        return TcpStream::connect(known).await;
     }
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for found in lookup_host((address.host.as_str(), address.port)).await? {

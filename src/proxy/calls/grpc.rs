@@ -84,7 +84,7 @@ async fn begin(
 
 async fn open(making: &Making, address: Address) -> Result<SendRequest<Bytes>, GrpcFailure> {
     making.services.borrow_mut().remove(&address);
-    let stream = connect(&address).await.map_err(|_| GrpcFailure::Refused)?;
+    let stream = connect(&address, &making.resolve).await.map_err(|_| GrpcFailure::Refused)?;
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(WINDOW).initial_connection_window_size(WINDOW).max_header_list_size(MOST_HEAD);
     builder.enable_push(false);

@@ -10,6 +10,7 @@ use super::patience::{Patience, TooLong};
 use super::{Making, fields};
 use crate::host::CallResult;
 use crate::message::Headers;
+use crate::proxy::resolve::Resolve;
 use crate::trace::HttpCall;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -64,7 +65,7 @@ pub(super) async fn make(making: &Rc<Making>, call: &HttpCall) -> CallResult {
         let Some(request) = request(call) else { return CallResult::ResetBeforeResponse };
         let (mut sender, fresh) = match kept.take() {
             Some(sender) => (sender, false),
-            None => match patience.within(open(&address)).await {
+            None => match patience.within(open(&address, &making.resolve)).await {
                 Ok(Some(sender)) => (sender, true),
                 Ok(None) => return CallResult::Refused,
                 Err(TooLong) => return CallResult::TimedOut,
@@ -92,8 +93,8 @@ pub(super) async fn make(making: &Rc<Making>, call: &HttpCall) -> CallResult {
     }
 }
 
-async fn open(address: &Address) -> Option<http1::SendRequest<Once>> {
-    let stream = connect(address).await.ok()?;
+async fn open(address: &Address, resolve: &Resolve) -> Option<http1::SendRequest<Once>> {
+    let stream = connect(address, resolve).await.ok()?;
     let mut builder = http1::Builder::new();
     builder.max_headers(MOST_LINES).max_buf_size(MOST_HEAD);
     let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.ok()?;

@@ -20,6 +20,7 @@ use crate::host::profile::Profile;
 use crate::host::world::World;
 use crate::host::{CallResult, GrpcFailure, GrpcInput};
 use crate::message::Headers;
+use crate::proxy::resolve::Resolve;
 use crate::trace::{GrpcCall, GrpcKind, HttpCall};
 use bytes::Bytes;
 use grpc::Piece;
@@ -59,6 +60,7 @@ pub struct Calls {
 struct Making {
     profile: &'static Profile,
     clusters: Arc<Clusters>,
+    resolve: Arc<Resolve>,
     hand_over: Box<dyn Fn(CallId, Came)>,
     running: RefCell<BTreeMap<CallId, Running>>,
     idle: Idle,
@@ -80,10 +82,16 @@ struct Stream {
 
 impl Calls {
     /// Calls whose answers go to `hand_over`. Tasks are made where it is used, so that has to be in a `LocalSet`.
-    pub fn new(profile: &'static Profile, clusters: Arc<Clusters>, hand_over: impl Fn(CallId, Came) + 'static) -> Self {
+    pub fn new(
+        profile: &'static Profile,
+        clusters: Arc<Clusters>,
+        resolve: Arc<Resolve>,
+        hand_over: impl Fn(CallId, Came) + 'static,
+    ) -> Self {
         let making = Making {
             profile,
             clusters,
+            resolve,
             hand_over: Box::new(hand_over),
             running: RefCell::default(),
             idle: Idle::default(),

@@ -27,7 +27,7 @@ fn calls(profile: &'static Profile, origin: std::net::SocketAddr) -> (Calls, Unb
     clusters.insert("origin", &origin.to_string()).expect("an address");
     let (sender, came) = unbounded_channel();
     let hand_over = move |id, what| drop(sender.send((id, what)));
-    (Calls::new(profile, Arc::new(clusters), hand_over), came)
+    (Calls::new(profile, Arc::new(clusters), Arc::default(), hand_over), came)
 }
 
 async fn listener() -> (TcpListener, std::net::SocketAddr) {
