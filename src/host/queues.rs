@@ -34,9 +34,7 @@ mod tests {
     }
 
     fn logs(host: &Host) -> Vec<String> {
-        let records = views::hostcalls(host.world().recorder.events());
-        let effects = records.flat_map(|record| &record.effects);
-        let logs = effects.filter_map(|effect| match effect {
+        let logs = views::effects(host.world().recorder.events()).filter_map(|effect| match effect {
             Effect::Log { message, .. } => Some(String::from_utf8_lossy(message).into_owned()),
             _ => None,
         });

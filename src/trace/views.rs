@@ -52,6 +52,11 @@ pub fn hostcalls(events: &[Event]) -> impl Iterator<Item = &HostcallRecord> {
     })
 }
 
+/// What hostcalls did, in order.
+pub fn effects(events: &[Event]) -> impl Iterator<Item = &Effect> {
+    hostcalls(events).flat_map(|record| &record.effects)
+}
+
 /// The calls that plugins started, in order.
 pub fn http_calls(events: &[Event]) -> impl Iterator<Item = (PluginIndex, &Arc<HttpCall>)> {
     hostcalls(events).flat_map(|record| {
@@ -64,8 +69,7 @@ pub fn http_calls(events: &[Event]) -> impl Iterator<Item = (PluginIndex, &Arc<H
 
 /// How many calls plugins started, HTTP and gRPC.
 pub fn calls(events: &[Event]) -> usize {
-    let is_call = |effect: &&Effect| matches!(effect, Effect::HttpCall(_) | Effect::GrpcCall(_));
-    hostcalls(events).map(|record| record.effects.iter().filter(is_call).count()).sum()
+    effects(events).filter(|effect| matches!(effect, Effect::HttpCall(_) | Effect::GrpcCall(_))).count()
 }
 
 /// The traps, in order.

@@ -4,20 +4,18 @@
 //! than the worker needs. Only timers of plugins and timeouts of Envoy take their real time.
 
 use super::cast::{Cast, Served};
-use super::client::{self, Connection};
-use super::config::{Origin, listener_name};
+use super::client::Connection;
 use super::error::EnvoyError;
 use super::log::Record;
 use super::process::Envoy;
-use super::stage::{Answer, Flight, Stage};
+use super::stage::Stage;
 use super::tracer::{self, Speaker, Tracer};
 use super::wire::Lead;
 use crate::abi::{ExchangeId, MetricType};
-use crate::host::GrpcInput;
 use crate::runner::drive::{StepRun, label};
 use crate::runner::result::Unseen;
 use crate::runner::verdict;
-use crate::scenario::{Callout, CalloutReply, Case, Expect, Failure as Fault, Request, Step, StepKind, Upstream};
+use crate::scenario::{Case, Expect, Step, StepKind, Upstream};
 use crate::trace::{Effect, Event, HttpCall, StepStarted, views};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -25,8 +23,12 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+mod calls;
 mod grpc;
 mod tcp;
+mod time;
+
+use calls::{Due, Plan};
 
 /// What became of a case.
 pub struct Played {
@@ -79,22 +81,6 @@ pub struct Player<'a> {
     /// The first step is on; what came before came from starting.
     begun: bool,
     kept: Vec<Record>,
-}
-
-struct Plan<'a> {
-    callout: &'a Callout,
-    step: usize,
-    used: bool,
-}
-
-enum Due {
-    Answer(usize, Answer),
-    /// Envoy's own timer ends this call.
-    Timeout(usize),
-    /// A piece of a gRPC service's answer.
-    Grpc(usize, GrpcInput),
-    /// Envoy's own timer ends this gRPC call.
-    GrpcTimeout(usize),
 }
 
 impl<'a> Player<'a> {
@@ -300,69 +286,6 @@ impl<'a> Player<'a> {
         }
     }
 
-    async fn request(&mut self, index: usize, request: &'a Request) -> Result<(), EnvoyError> {
-        let exchange = self.next_exchange();
-        let origin = self.cast.origins.get(index).copied().unwrap_or(Origin::Http1);
-        let name = listener_name(self.number, origin);
-        let port = self.ports.get(&name).copied().unwrap_or(0);
-        if let Some(run) = self.steps.get_mut(index) {
-            run.exchange = Some(exchange);
-        }
-        self.stage.sight(Event::ExchangeOpened(exchange));
-        let flight = Flight { exchange, request: Rc::new(request.clone()), arrivals: 0, ended: false };
-        self.stage.scene.borrow_mut().flights.push(flight);
-        let stage = self.stage.clone();
-        let sent = self.watch(client::send(&stage, port, exchange, request)).await?;
-        match sent {
-            Ok(connection) => self.connections.push((exchange, connection)),
-            Err(error) => {
-                if let Some(died) = self.envoy.died() {
-                    return Err(died);
-                }
-                if let Some(hangs) = error.get_ref().and_then(|inner| inner.downcast_ref::<EnvoyError>()) {
-                    return Err(hangs.clone());
-                }
-            }
-        }
-        // In memory, too, it only ends in a later step, or not at all.
-        let stuck = !self.cast.ends_at_once(index);
-        let mut patience = if stuck { SHORT_PATIENCE } else { PATIENCE };
-        if self.cast.route_timeout_ms < 15_000 && !stuck {
-            patience += Duration::from_millis(self.cast.route_timeout_ms);
-        }
-        let (begun, mut quiet) = (Instant::now(), Instant::now());
-        let mut activity = self.activity();
-        let mut hurried = false;
-        loop {
-            self.settle().await?;
-            self.plan_calls();
-            if self.has_ended(exchange) {
-                self.stage.sight(Event::ExchangeClosed(exchange));
-                return Ok(());
-            }
-            let next = self.activity();
-            if next != activity {
-                (activity, quiet, hurried) = (next, Instant::now(), false);
-            }
-            if let Some(((at, _), due)) = self.due.pop_first() {
-                self.fire(at, due).await?;
-                quiet = Instant::now();
-                continue;
-            }
-            // The rest of a message that is shorter than announced never comes.
-            if !stuck && !hurried && self.cast.route_timeout_ms >= 15_000 && quiet.elapsed() > SHORT_PATIENCE {
-                self.stage.hurry.notify_waiters();
-                hurried = true;
-            }
-            if quiet.elapsed() > patience || begun.elapsed() > LONGEST_STEP || (stuck && begun.elapsed() > patience) {
-                return Ok(());
-            }
-            let stage = self.stage.clone();
-            let moved = async move { tokio::time::timeout(Duration::from_millis(10), stage.moved.notified()).await };
-            let _ = self.watch(moved).await?;
-        }
-    }
-
     fn next_exchange(&self) -> ExchangeId {
         let scene = self.stage.scene.borrow();
         ExchangeId((scene.flights.len() + scene.wires.len()) as u32 + 1)
@@ -379,188 +302,6 @@ impl<'a> Player<'a> {
         let scene = self.stage.scene.borrow();
         let wires = scene.wires.iter().map(|wire| wire.exchange);
         wires.filter(|wire| !self.over_wires.contains(wire) && !self.wire_over(*wire)).collect()
-    }
-
-    fn has_ended(&self, exchange: ExchangeId) -> bool {
-        self.stage.scene.borrow().flights.iter().any(|flight| flight.exchange == exchange && flight.ended)
-    }
-
-    async fn advance(&mut self, duration: Duration) -> Result<(), EnvoyError> {
-        let begun = Instant::now();
-        let start = self.now_ns;
-        let until = start.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
-        loop {
-            self.settle().await?;
-            self.plan_calls();
-            let Some(entry) = self.due.first_entry().filter(|entry| entry.key().0 <= until) else {
-                if self.cast.ticks {
-                    // Ticks may call, too.
-                    let left = duration.saturating_sub(begun.elapsed());
-                    if !left.is_zero() {
-                        let nap = left.min(Duration::from_millis(5));
-                        self.watch(tokio::time::sleep(nap)).await?;
-                        continue;
-                    }
-                }
-                break;
-            };
-            let at = entry.key().0;
-            let due = entry.remove();
-            if self.cast.ticks {
-                let when = Duration::from_nanos(at.saturating_sub(start));
-                self.watch(tokio::time::sleep(when.saturating_sub(begun.elapsed()))).await?;
-            }
-            self.fire(at, due).await?;
-        }
-        if self.cast.ticks {
-            // A timer that falls due at the end of the step still counts.
-            self.watch(tokio::time::sleep(Duration::from_millis(8))).await?;
-        }
-        self.now_ns = self.now_ns.max(until);
-        let ended: Vec<ExchangeId> =
-            self.stage.scene.borrow().flights.iter().filter(|f| f.ended).map(|f| f.exchange).collect();
-        self.connections.retain(|(exchange, _)| !ended.contains(exchange));
-        Ok(())
-    }
-
-    async fn fire(&mut self, at: u64, due: Due) -> Result<(), EnvoyError> {
-        if self.cast.ticks && at > self.now_ns {
-            let wait = Duration::from_nanos(at - self.now_ns).min(Duration::from_secs(1));
-            if matches!(due, Due::Answer(..) | Due::Grpc(..)) {
-                self.watch(tokio::time::sleep(wait)).await?;
-            }
-        }
-        self.now_ns = self.now_ns.max(at);
-        match due {
-            Due::Answer(call, answer) => self.stage.release(call, answer),
-            Due::Grpc(call, input) => {
-                self.answered(call, &input);
-                // Nobody listens where Envoy has given up.
-                let lead = self.stage.scene.borrow().services.get(call).map(|call| call.lead.clone());
-                let _ = lead.map(|lead| lead.send(input));
-            }
-            Due::GrpcTimeout(call) => {
-                let until = Instant::now() + LONGEST_STEP;
-                while Instant::now() < until {
-                    let gone = self.stage.scene.borrow().services.get(call).is_none_or(|call| call.gone);
-                    if gone {
-                        break;
-                    }
-                    self.watch(tokio::time::sleep(Duration::from_millis(5))).await?;
-                }
-            }
-            Due::Timeout(call) => {
-                self.stage.release(call, Answer::Silence);
-                let until = Instant::now() + LONGEST_STEP;
-                while Instant::now() < until {
-                    let gone = self.stage.scene.borrow().calls.get(call).is_none_or(|call| call.gone);
-                    if gone {
-                        break;
-                    }
-                    self.watch(tokio::time::sleep(Duration::from_millis(5))).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The next call that has arrived, in the order in which plugins made them in memory: on the wire two calls of one
-    /// callback overtake each other.
-    fn next_call(&mut self) -> Option<(usize, HttpCall, bool)> {
-        let rehearsed: Vec<_> = self.cast.calls().collect();
-        let mut scene = self.stage.scene.borrow_mut();
-        let waiting: Vec<usize> =
-            scene.calls.iter().enumerate().filter(|(_, c)| c.complete && !c.planned).map(|(at, _)| at).collect();
-        let Some(first) = waiting.first().copied() else {
-            self.early_since = None;
-            return None;
-        };
-        let due = rehearsed.get(self.order.len()).map(|call| (call.upstream.clone(), path(call)));
-        let fits = |at: &usize| {
-            let call = scene.calls.get(*at).map(|call| (call.call.upstream.clone(), path(&call.call)));
-            call.is_some() && call == due
-        };
-        let mut found = waiting.iter().copied().find(fits);
-        let mut copy = false;
-        if found.is_none() {
-            // Plugins start three times, and call each time; one of them is the worker's.
-            let made = self.cast.calls_at_start();
-            let started = |at: &usize| {
-                let call = scene.calls.get(*at).map(|call| (call.call.upstream.clone(), path(&call.call)));
-                rehearsed.iter().take(made).any(|known| call == Some((known.upstream.clone(), path(known))))
-            };
-            found = waiting.iter().copied().find(started);
-            copy = found.is_some();
-        }
-        if found.is_none() {
-            let since = *self.early_since.get_or_insert_with(Instant::now);
-            if due.is_some() && since.elapsed() < SHORT_PATIENCE {
-                return None;
-            }
-            found = Some(first);
-        }
-        self.early_since = None;
-        let at = found?;
-        let call = scene.calls.get_mut(at)?;
-        call.planned = true;
-        let call = call.call.clone();
-        drop(scene);
-        if !copy {
-            self.order.push(at);
-        }
-        Some((at, call, copy))
-    }
-
-    /// Every call that has arrived meets the first plan for its upstream that has not been used.
-    fn plan_calls(&mut self) {
-        self.plan_services();
-        let step = self.steps.len().saturating_sub(1);
-        while let Some((at, call, copy)) = self.next_call() {
-            let planned = |plan: &&mut Plan<'_>| plan.callout.to.value.as_bytes() == &call.upstream[..];
-            let unused = self.plans.iter_mut().find(|plan| planned(plan) && plan.used == copy);
-            let Some(plan) = unused else {
-                if copy {
-                    self.schedule(self.now_ns, Due::Answer(at, Answer::Reset));
-                    continue;
-                }
-                let span = self.cast.case.steps.get(step).map(|s| s.span.clone());
-                let failure = verdict::unplanned_call(&call, span, self.tracer.events.len());
-                if let Some(run) = self.steps.get_mut(step) {
-                    run.failures.push(failure);
-                }
-                self.schedule(self.now_ns, Due::Answer(at, Answer::Reset));
-                continue;
-            };
-            plan.used = true;
-            let (callout, planned_in) = (plan.callout, plan.step);
-            if let (Some(expected), false) = (&callout.expect, copy) {
-                let failures = verdict::judge_call(expected, &call, self.tracer.events.len());
-                if let Some(run) = self.steps.get_mut(planned_in) {
-                    run.failures.extend(failures);
-                }
-            }
-            let after = u64::try_from(callout.after.as_nanos()).unwrap_or(u64::MAX);
-            let timeout = u64::from(call.timeout_ms) * 1_000_000;
-            let times_out = timeout > 0 && after >= timeout;
-            let (delay, due) = match &callout.reply {
-                CalloutReply::Fail(Fault::Timeout) if timeout == 0 => continue,
-                CalloutReply::Fail(Fault::Timeout) => (timeout, Due::Timeout(at)),
-                _ if times_out => (timeout, Due::Timeout(at)),
-                CalloutReply::Reply(reply, _) => {
-                    (after, Due::Answer(at, Answer::Reply(Box::new(reply.clone()), false)))
-                }
-                CalloutReply::Fail(Fault::Garbage) => (after, Due::Answer(at, Answer::Garbage)),
-                CalloutReply::Grpc(_) | CalloutReply::Fail(Fault::Reset | Fault::Refused | Fault::Unknown) => {
-                    (after, Due::Answer(at, Answer::Reset))
-                }
-            };
-            self.schedule(self.now_ns.saturating_add(delay), due);
-        }
-    }
-
-    fn schedule(&mut self, at: u64, due: Due) {
-        self.scheduled += 1;
-        self.due.insert((at, self.scheduled), due);
     }
 
     /// What is left over at the end of the case.
@@ -603,9 +344,4 @@ impl<'a> Player<'a> {
             }
         }
     }
-}
-
-/// What a call asks for.
-fn path(call: &HttpCall) -> Option<Bytes> {
-    call.headers.iter().find(|(name, _)| name == ":path").map(|(_, value)| value.clone())
 }

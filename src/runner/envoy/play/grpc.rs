@@ -5,7 +5,7 @@ use crate::host::{GrpcFailure, GrpcInput};
 use crate::message::{Headers, Part};
 use crate::runner::grpc;
 use crate::runner::message;
-use crate::scenario::{GrpcEnd, GrpcReply, Protocol, Reply, SentEnd};
+use crate::scenario::{Callout, CalloutReply, Failure as Fault, GrpcEnd, GrpcReply, Protocol, Reply, SentEnd};
 use crate::trace::{GrpcCall, GrpcKind};
 
 /// A call or stream that has been taken up.

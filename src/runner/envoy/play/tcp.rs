@@ -3,6 +3,7 @@
 use super::*;
 use crate::abi::Callback;
 use crate::message::Part;
+use crate::runner::envoy::config::{Origin, listener_name};
 use crate::runner::envoy::wire::{self, Act, Lead, Wire};
 use crate::scenario::{Connect, ConnectEvent, ConnectUpstream};
 use crate::trace::{Entry, Peer};
