@@ -58,7 +58,12 @@ pub fn routes(routes: Vec<Route>) -> Objects {
     Objects { routes: routes.into_iter().map(Arc::new).collect(), ..Objects::default() }
 }
 
-/// A configuration of the two plugins that APISIX's tests of contexts use.
+/// The two plugins that APISIX's tests of contexts use.
+pub fn plugins() -> Vec<WasmPlugin> {
+    vec![entry("wasm_log", 7999), entry("wasm_log2", 7998)]
+}
+
+/// A configuration of these two.
 pub fn compile(objects: Objects) -> Config {
-    Config::compile(&[entry("wasm_log", 7999), entry("wasm_log2", 7998)], objects)
+    Config::compile(&plugins(), objects)
 }

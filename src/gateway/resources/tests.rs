@@ -1,17 +1,12 @@
 //! 7.2-7.5, and the state that survives a restart.
 
 use super::*;
-use crate::gateway::model::{Balance, HashOn, PassHost, RequestPhase, Scheme, Timeout, UpstreamRef};
+use crate::gateway::config::samples::entry;
+use crate::gateway::model::{Balance, HashOn, PassHost, Scheme, Timeout, UpstreamRef};
 use serde_json::json;
 
 fn resources() -> Resources {
-    let log = WasmPlugin {
-        name: "wasm_log".into(),
-        file: "log.wasm".into(),
-        priority: 7999,
-        http_request_phase: RequestPhase::Access,
-    };
-    Resources::new(vec![log])
+    Resources::new(vec![entry("wasm_log", 7999)])
 }
 
 fn put(resources: &mut Resources, kind: Kind, value: Value) {

@@ -1,6 +1,8 @@
 //! What the admin listener answers: the admin API, and the numbers.
 
-use super::{Control, ControlError, Now, Why, seconds};
+use super::change::{Why, seconds};
+use super::plan::Now;
+use super::{Control, ControlError};
 use crate::gateway::admin::{AdminEffect, AdminReply, AdminRequest, handle};
 use crate::proxy::admin::{Answer, Asked};
 use crate::proxy::log::Severity;

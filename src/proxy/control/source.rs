@@ -60,6 +60,14 @@ pub struct Read {
     pub route: Option<Arc<Route>>,
 }
 
+impl Read {
+    /// What it was read from, and its modules: a change of any of these is one of what is served.
+    pub(super) fn all_files(&self) -> impl Iterator<Item = PathBuf> {
+        let modules = self.resources.plugins().iter().map(|plugin| &plugin.file);
+        self.files.iter().chain(modules).cloned()
+    }
+}
+
 impl Source {
     /// Reads it.
     pub fn read(&self) -> Result<Read, Diagnostic> {

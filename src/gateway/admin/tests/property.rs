@@ -1,7 +1,7 @@
 //! Whatever is sent: an answer, objects that are typed, and a state that comes back.
 
 use super::super::*;
-use super::plugins;
+use crate::gateway::config::samples::plugins;
 use proptest::prelude::*;
 
 /// Words that lead somewhere, and some that don't.

@@ -1,0 +1,140 @@
+//! What is served, from what was read: objects, modules, and the generation that workers build their hosts from.
+//!
+//! A plan is whole or it is refused; nothing here changes what is served.
+
+use super::modules::Freshness;
+use super::{ControlError, Modules, Read, Source, objects};
+use crate::gateway::config::Config;
+use crate::gateway::document;
+use crate::gateway::forward::UpstreamStatus;
+use crate::gateway::model::{Route, WasmPlugin};
+use crate::gateway::resources::Resources;
+use crate::host::limits::{Limits, Work};
+use crate::host::plugin::LoadedPlugin;
+use crate::host::profile::Profile;
+use crate::host::store::Stores;
+use crate::host::{PluginConfig, TrapPolicy};
+use crate::proxy::record::Serving;
+use crate::proxy::reload::Watch;
+use crate::proxy::state::StateFile;
+use crate::proxy::{Clusters, Generation, Serves};
+use std::sync::Arc;
+
+/// Beats that a callback may take: two seconds, in which its worker serves nobody else.
+const CALLBACK: Work = Work::Beats(200);
+/// Beats of starting and configuring: a WAF compiles its rules there.
+const START: Work = Work::Beats(6_000);
+
+/// What is served, before anybody serves it.
+pub struct Plan {
+    pub(super) source: Source,
+    pub(super) frame: Frame,
+    pub(super) stores: Stores,
+    pub(super) state: Option<StateFile>,
+    pub(super) now: Now,
+}
+
+/// What may change.
+pub(super) struct Now {
+    pub(super) resources: Resources,
+    /// The resources as the source had them.
+    pub(super) read: Resources,
+    pub(super) route: Option<Arc<Route>>,
+    pub(super) admin: document::Admin,
+    pub(super) modules: Modules,
+    pub(super) loaded: Vec<Arc<LoadedPlugin>>,
+    pub(super) shown: UpstreamStatus,
+    pub(super) watch: Watch,
+}
+
+impl Now {
+    pub(super) fn serving(&self) -> Serving {
+        Serving { resources: self.resources.clone(), route: self.route.clone() }
+    }
+}
+
+impl Plan {
+    /// Makes a plan of what was read. What the state file keeps goes in the place of objects that were read, of which
+    /// there may be none then.
+    pub fn new(
+        source: Source,
+        read: Read,
+        mut modules: Modules,
+        profile: &'static Profile,
+        clusters: Clusters,
+        state: Option<StateFile>,
+    ) -> Result<Self, ControlError> {
+        let kept = match &state {
+            Some(file) => file.read()?.map(|value| (file, value)),
+            None => None,
+        };
+        let resources = match kept {
+            Some((file, value)) => {
+                let restored = Resources::restore(read.resources.plugins().to_vec(), &value);
+                restored.map_err(|error| file.broken(error.to_string()))?
+            }
+            None => read.resources.clone(),
+        };
+        let mut watch = Watch::default();
+        watch.set(read.all_files());
+        let loaded = modules.load(resources.plugins(), Freshness::Kept)?;
+        let Read { resources: read, options, route, .. } = read;
+        let shown = shown(&options);
+        let now = Now { resources, read, route, admin: options.admin, modules, loaded, shown, watch };
+        let frame = Frame { profile, clusters: Arc::new(clusters) };
+        Ok(Self { source, frame, stores: Stores::default(), state, now })
+    }
+
+    /// What the workers build their hosts from.
+    pub fn generation(&self) -> Generation {
+        let config = config(&self.now.resources, self.now.route.as_ref());
+        self.frame.generation(self.now.resources.plugins(), &self.now.loaded, config, self.now.shown)
+    }
+
+    /// What plugins keep, over all workers and reloads.
+    pub fn stores(&self) -> Stores {
+        self.stores.clone()
+    }
+
+    /// Nobody needs a key for the admin API.
+    pub fn is_open(&self) -> bool {
+        self.now.admin.keys.is_empty()
+    }
+}
+
+/// What every generation has.
+pub(super) struct Frame {
+    profile: &'static Profile,
+    clusters: Arc<Clusters>,
+}
+
+impl Frame {
+    pub(super) fn generation(
+        &self,
+        plugins: &[WasmPlugin],
+        modules: &[Arc<LoadedPlugin>],
+        config: Arc<Config>,
+        show_upstream_status: UpstreamStatus,
+    ) -> Generation {
+        let entry =
+            |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig::gateway_entry(&plugin.name, code.clone());
+        let plugins = plugins.iter().zip(modules).map(entry).collect();
+        let limits = Limits { callback: CALLBACK, start: START, memory: None };
+        // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
+        let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
+        let serves = Serves::Gateway { plugins, config, show_upstream_status };
+        Generation { limits, policy, clusters: self.clusters.clone(), ..Generation::new(self.profile, serves) }
+    }
+}
+
+/// When clients are told of the upstream's status.
+pub(super) fn shown(options: &document::Options) -> UpstreamStatus {
+    match options.show_upstream_status {
+        true => UpstreamStatus::Always,
+        false => UpstreamStatus::default(),
+    }
+}
+
+pub(super) fn config(resources: &Resources, route: Option<&Arc<Route>>) -> Arc<Config> {
+    Arc::new(Config::compile(resources.plugins(), objects(resources, route)))
+}
