@@ -94,9 +94,14 @@ enum Link {
 }
 
 impl Flight {
-    /// A request that has just come, with its head. None where nobody serves any more.
-    pub(super) fn open(worker: &Rc<Worker>, asker: Asker, headers: Headers, end_of_stream: bool) -> Option<Self> {
-        let live = worker.live()?;
+    /// A request that has just come, with its head. Gives back who asks where nobody serves any more.
+    pub(super) fn open(
+        worker: &Rc<Worker>,
+        asker: Asker,
+        headers: Headers,
+        end_of_stream: bool,
+    ) -> Result<Self, Box<Asker>> {
+        let Some(live) = worker.live() else { return Err(Box::new(asker)) };
         let began = asker.began;
         let (exchange, lane, way) = live.open(asker);
         let mut flight = Self {
@@ -121,7 +126,7 @@ impl Flight {
             aborted: false,
         };
         flight.feed(|host, exchange| host.from_client(exchange, Part::Headers { headers, end_of_stream }));
-        Some(flight)
+        Ok(flight)
     }
 
     /// Does what can be done. Whatever came of it for the client is in [`Flight::next_part`].

@@ -5,13 +5,16 @@ use super::{holds, named, same};
 use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
 use pwtest::host::profile::ENVOY;
-use pwtest::proxy::Running;
+use pwtest::proxy::{Access, Observer, Running};
 use std::future::Future;
+use std::sync::{Arc, Mutex};
 
 pub fn trials() -> Vec<Trial> {
     named(&[
         ("HTTP/2 without TLS", one_stream),
         ("HTTP/2: streams side by side, bodies and trailers", streams),
+        ("HTTP/2: responses have a date", dated),
+        ("HTTP/2: what is refused is answered, and heard of", refused),
         ("HTTP/2: a stream that is broken off takes its contexts with it", reset),
     ])
 }
@@ -92,6 +95,75 @@ fn streams() -> Result<(), Failed> {
         }
         Ok(())
     })
+}
+
+/// RFC 9110 6.6.1, as in HTTP/1.1: one that comes from the origin stays.
+fn dated() -> Result<(), Failed> {
+    const UNDATED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    const DATED: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\n\r\n";
+    for (answer, expected) in [(UNDATED, None), (DATED, Some("Mon, 01 Jan 2001 00:00:00 GMT"))] {
+        let (origin, _) = Origin::answering(answer);
+        let server = plain(&origin);
+        run(async {
+            let mut client = connect(&server).await?;
+            let response = client.send_request(request("GET", "/"), true)?.0.await?;
+            let dates: Vec<_> =
+                response.headers().get_all("date").iter().map(|date| date.to_str().unwrap_or("")).collect();
+            same(dates.len(), 1)?;
+            holds(dates[0].ends_with(" GMT") && expected.is_none_or(|expected| dates[0] == expected), dates[0])
+        })?;
+    }
+    Ok(())
+}
+
+/// As in HTTP/1.1 (`wire`): a status of its own, and a line in the access log.
+fn refused() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let heard = Arc::new(Targets::default());
+    let mut settings = settings();
+    settings.observer = heard.clone();
+    let server = start(settings, &ENVOY, Vec::new(), upstream(&[origin.address]));
+    let long = "a".repeat(100_000);
+    let with = |name: &str, value: &str| {
+        let mut request = request("GET", "/with");
+        request
+            .headers_mut()
+            .insert(http::HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.parse().expect("a value"));
+        request
+    };
+    let connect_to = http::Request::builder().method("CONNECT").uri("app.test:443").body(()).expect("a request");
+    let mut many = request("GET", "/many");
+    for at in 0..1001 {
+        many.headers_mut().append("x-many", at.into());
+    }
+    for (request, status, target) in [
+        (connect_to, 405, "app.test:443".to_owned()),
+        (many, 431, "/many".to_owned()),
+        (with("x-long", &long), 431, "/with".to_owned()),
+        (request("GET", &format!("/{}", &long[..20_000])), 414, format!("/{}", &long[..20_000])),
+        (http::Request::get("http://user@app.test/").body(())?, 400, "/".to_owned()),
+    ] {
+        run(async {
+            let mut client = connect(&server).await?;
+            let response = client.send_request(request, true)?.0.await?;
+            same(response.status().as_u16(), status)?;
+            holds(!body(response.into_body()).await?.0.is_empty(), "it should say what is wrong")
+        })?;
+        let last = heard.0.lock().expect("targets").pop();
+        same(last, Some((Some(status), target, "HTTP/2.0")))?;
+    }
+    same(seen.lock().expect("requests").len(), 0)
+}
+
+/// Keeps status, target and protocol of requests that have ended.
+#[derive(Default)]
+struct Targets(Mutex<Vec<(Option<u16>, String, &'static str)>>);
+
+impl Observer for Targets {
+    fn access(&self, access: &Access<'_>) {
+        let target = String::from_utf8_lossy(access.target).into_owned();
+        self.0.lock().expect("targets").push((access.status, target, access.protocol));
+    }
 }
 
 fn reset() -> Result<(), Failed> {

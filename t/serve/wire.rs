@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         ("clients that take too long are sent away", slow),
         ("a plugin's headers can't split a response", answers_stay_whole),
         ("responses without a body", bodiless),
+        ("what can't become a request is refused before more of it comes", refused_at_once),
         ("what is refused under way leaves no context", refused_under_way),
         ("what is no request is heard of", heard_of),
     ])
@@ -314,6 +315,31 @@ impl Observer for Contexts {
     }
 }
 
+/// nginx answers a TLS handshake on a port without TLS with 400 at once; a client of that kind says nothing more before.
+fn refused_at_once() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    // Its time for a head is a minute, and the peer's patience less.
+    let server = plain(&origin);
+    for begun in [
+        &b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"[..],
+        b"\x80\x2e\x01",
+        b"\r\n\r\n{",
+        b" GET",
+        b"GET /hello\r\n",
+        b"GET /hello HTTP/1.1 x\r\nHost: a\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ] {
+        let mut client = Peer::to(&server);
+        client.send(begun);
+        holds(client.message().0.starts_with("HTTP/1.1 400 "), &format!("{:?}", begun.escape_ascii().to_string()))?;
+        holds(client.ends(), "the connection should end")?;
+    }
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/3.0\r\n");
+    holds(client.message().0.starts_with("HTTP/1.1 505 "), "a version by itself")?;
+    same(seen.lock().expect("requests").len(), 0)
+}
+
 /// nginx's access log has a line for each of them, with what came of the first line.
 fn heard_of() -> Result<(), Failed> {
     let (origin, _) = Origin::answering(OK);
@@ -328,6 +354,8 @@ fn heard_of() -> Result<(), Failed> {
         ("POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n".to_owned(), 400, "POST /b HTTP/1.1"),
         (format!("GET /c HTTP/1.1\r\nHost: a\r\nX-A: {long}\r\n\r\n"), 431, "GET /c HTTP/1.1"),
         ("GET /d HTTP/1.1\r\nHost:".to_owned(), 408, "GET /d HTTP/1.1"),
+        // These were requests, and have their target for themselves.
+        ("GET /e HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned(), 501, "/e"),
     ] {
         let mut client = Peer::to(&server);
         client.send(request);

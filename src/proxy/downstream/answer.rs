@@ -1,11 +1,19 @@
 //! Answers to what never was a request: no plugin sees them.
 
+use crate::abi::ExchangeId;
+use crate::host::store::HostId;
 use crate::message::Headers;
 use crate::proxy::date;
 use crate::proxy::http1::Refusal;
 use crate::proxy::http1::request::Version;
 use crate::proxy::http1::write::{self, Asked, Outbox};
+use crate::proxy::lane::Asker;
+use crate::proxy::observer::Access;
+use crate::proxy::worker::Worker;
 use bytes::Bytes;
+
+/// Nobody serves any more.
+pub(super) const STOPS: Refusal = Refusal { status: 503, reason: "the server stops" };
 
 /// The answer to a message that is not taken: its headers, and what is wrong in words.
 pub(super) fn message(refusal: Refusal) -> (Headers, Bytes) {
@@ -23,4 +31,27 @@ pub(super) fn refuse(out: &mut Outbox, refusal: Refusal, head_only: bool) {
     let asked = Asked { version: Version::Http11, head_only, keep_alive: false, date: date::now() };
     let mut writing = write::response_head(out, refusal.status, &headers, false, &asked).body;
     write::data(out, &mut writing, body);
+}
+
+/// Tells of a request that was refused before any host heard of it.
+pub(super) fn note(worker: &Worker, asker: &Asker, refusal: Refusal) {
+    worker.settings().observer.access(&Access {
+        worker: worker.index,
+        host: HostId(0),
+        exchange: ExchangeId(0),
+        client: asker.client,
+        server: asker.server,
+        method: &asker.method,
+        target: &asker.target,
+        protocol: asker.written_protocol(),
+        authority: &asker.authority,
+        headers: &asker.headers,
+        status: Some(refusal.status),
+        sent: if asker.method == "HEAD" { 0 } else { message(refusal).1.len() as u64 },
+        received: 0,
+        took: asker.began.elapsed(),
+        tries: &[],
+        upstream_host: b"",
+        aborted: false,
+    });
 }

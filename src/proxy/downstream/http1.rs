@@ -287,9 +287,7 @@ impl Connection {
 
     fn open(&mut self, head: RequestHead) -> Step {
         let head_only = head.method == "HEAD";
-        if let Some(refusal) = refused_upgrade(&head) {
-            return self.refuse(refusal, head_only);
-        }
+        let refused = refused_upgrade(&head);
         let now = Instant::now();
         let asker = Asker {
             connection: self.place.number,
@@ -302,10 +300,18 @@ impl Connection {
             headers: head.headers.clone(),
             began: now,
         };
+        if let Some(refusal) = refused {
+            answer::note(&self.worker, &asker, refusal);
+            return self.refuse(refusal, head_only);
+        }
         let keep_alive = head.keep_alive && !self.worker.is_stopping();
         let body = Body::new(head.framing);
-        let Some(flight) = Flight::open(&self.worker, asker, head.headers, body.is_done()) else {
-            return self.refuse(Refusal { status: 503, reason: "the server stops" }, head_only);
+        let flight = match Flight::open(&self.worker, asker, head.headers, body.is_done()) {
+            Ok(flight) => flight,
+            Err(asker) => {
+                answer::note(&self.worker, &asker, answer::STOPS);
+                return self.refuse(answer::STOPS, head_only);
+            }
         };
         self.turn(State::Serving(Box::new(Serving {
             flight,

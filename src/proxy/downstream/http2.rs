@@ -3,9 +3,13 @@
 use super::answer;
 use crate::message::{Headers, Part};
 use crate::proxy::alarm::Alarm;
+use crate::proxy::date;
 use crate::proxy::flight::{Client, ClientFault, Flight, status_of};
 use crate::proxy::http1::Refusal;
+use crate::proxy::http1::head::{TARGET_TOO_LONG, TOO_LARGE};
+use crate::proxy::http1::request::is_authority;
 use crate::proxy::lane::Asker;
+use crate::proxy::settings::Bounds;
 use crate::proxy::worker::{Place, Worker};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -42,10 +46,11 @@ pub(super) async fn serve(parties: Parties, io: TcpStream, read: Bytes, place: P
     let mut builder = Builder::new(OnThisThread);
     builder
         .timer(TokioTimer::new())
-        // What goes to the client is what the host gave out.
+        // The date stands in front, as in HTTP/1.1.
         .auto_date_header(false)
         .max_concurrent_streams(bounds.h2_streams)
-        .max_header_list_size(u32::try_from(bounds.head_bytes).unwrap_or(u32::MAX))
+        // What is too large is answered, and heard of; what is much too large ends the connection.
+        .max_header_list_size(u32::try_from(bounds.head_bytes.saturating_mul(4)).unwrap_or(u32::MAX))
         .max_send_buf_size(bounds.waiting_bytes)
         .keep_alive_interval(worker.settings().timeouts.idle)
         .keep_alive_timeout(Duration::from_secs(20));
@@ -82,10 +87,8 @@ struct BrokenOff;
 
 async fn respond(parties: Parties, request: Request<Incoming>) -> Result<Response<Outgoing>, BrokenOff> {
     let (head, incoming) = request.into_parts();
-    let head = match read_head(head, parties.worker.settings().bounds.header_lines) {
-        Ok(head) => head,
-        Err(refusal) => return Ok(Outgoing::refused(refusal)),
-    };
+    let refused = refused(&head, &parties.worker.settings().bounds);
+    let head = read_head(head);
     let asker = Asker {
         connection: parties.connection,
         client: parties.client,
@@ -97,9 +100,17 @@ async fn respond(parties: Parties, request: Request<Incoming>) -> Result<Respons
         headers: head.headers.clone(),
         began: Instant::now(),
     };
+    if let Some(refusal) = refused {
+        answer::note(&parties.worker, &asker, refusal);
+        return Ok(Outgoing::refused(refusal));
+    }
     let end_of_stream = incoming.is_end_stream();
-    let Some(flight) = Flight::open(&parties.worker, asker, head.headers, end_of_stream) else {
-        return Ok(Outgoing::refused(Refusal { status: 503, reason: "the server stops" }));
+    let flight = match Flight::open(&parties.worker, asker, head.headers, end_of_stream) {
+        Ok(flight) => flight,
+        Err(asker) => {
+            answer::note(&parties.worker, &asker, answer::STOPS);
+            return Ok(Outgoing::refused(answer::STOPS));
+        }
     };
     let client = Incoming2 { incoming, since: Instant::now() };
     let mut stream = Stream { flight, client, alarm: Alarm::default(), worker: parties.worker };
@@ -126,22 +137,43 @@ struct Head {
     headers: Headers,
 }
 
-/// The head in the order in which the runner gives it.
-fn read_head(head: http::request::Parts, lines: usize) -> Result<Head, Refusal> {
+/// What is a request to HTTP/2, and none that is served.
+fn refused(head: &http::request::Parts, bounds: &Bounds) -> Option<Refusal> {
     if head.method == http::Method::CONNECT {
-        return Err(Refusal { status: 405, reason: "CONNECT is not served" });
+        return Some(Refusal { status: 405, reason: "CONNECT is not served" });
     }
-    if head.headers.len() > lines {
-        return Err(Refusal { status: 431, reason: "too many header lines" });
+    let target = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let authority = head.uri.authority().map_or(0, |authority| authority.as_str().len());
+    if target > bounds.target_bytes {
+        return Some(TARGET_TOO_LONG);
     }
+    if head.headers.len() > bounds.header_lines {
+        return Some(Refusal { status: 431, reason: "too many header lines" });
+    }
+    let lines: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if lines + target + authority > bounds.head_bytes {
+        return Some(TOO_LARGE);
+    }
+    let host = head.headers.get(http::header::HOST).map(|host| host.as_bytes());
+    match head.uri.authority().map(|authority| authority.as_str().as_bytes()).or(host) {
+        Some(authority) if is_authority(authority) => None,
+        Some(_) => Some(Refusal::bad("`:authority` is not a host")),
+        None => Some(Refusal::bad("no `:authority`")),
+    }
+}
+
+/// The head in the order in which the runner gives it.
+fn read_head(head: http::request::Parts) -> Head {
     let host = head.headers.get(http::header::HOST);
     let authority = match (head.uri.authority(), host) {
         (Some(authority), _) => Bytes::copy_from_slice(authority.as_str().as_bytes()),
-        (None, Some(host)) => Bytes::copy_from_slice(host.as_bytes()),
-        (None, None) => return Err(Refusal::bad("no `:authority`")),
+        (None, host) => host.map(|host| Bytes::copy_from_slice(host.as_bytes())).unwrap_or_default(),
     };
-    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = Bytes::copy_from_slice(path.as_bytes());
+    let path = match head.uri.path_and_query() {
+        Some(path) => Bytes::copy_from_slice(path.as_str().as_bytes()),
+        // CONNECT asks for an authority.
+        None => authority.clone(),
+    };
     let method = Bytes::copy_from_slice(head.method.as_str().as_bytes());
     let scheme = Bytes::copy_from_slice(head.uri.scheme_str().unwrap_or("http").as_bytes());
     let pseudo = [
@@ -158,7 +190,7 @@ fn read_head(head: http::request::Parts, lines: usize) -> Result<Head, Refusal> 
         let cookies = cookies.join(&b"; "[..]);
         headers.put("cookie", cookies);
     }
-    Ok(Head { method, path, authority, headers })
+    Head { method, path, authority, headers }
 }
 
 fn pair((name, value): (&HeaderName, &HeaderValue)) -> (Bytes, Bytes) {
@@ -170,6 +202,9 @@ fn write_head(headers: &Headers, body: Outgoing) -> Response<Outgoing> {
     let status = status_of(headers).filter(|status| *status >= 200);
     *response.status_mut() = status.and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::BAD_GATEWAY);
     *response.headers_mut() = map(headers);
+    if let Some(date) = date::now().and_then(|date| HeaderValue::from_bytes(&date).ok()) {
+        response.headers_mut().entry(http::header::DATE).or_insert(date);
+    }
     response
 }
 

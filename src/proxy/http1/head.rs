@@ -14,11 +14,21 @@ pub struct Scan {
     seen: usize,
     /// Where the line begins that they end in.
     line: usize,
+    /// The first line has been looked at by itself.
+    judged: bool,
     /// The first line of a head that was complete and has been refused.
     pub(super) refused: Option<Bytes>,
 }
 
 impl Scan {
+    /// The first line of a head of which more has to come, once.
+    pub(super) fn take_first_line(&mut self, buffer: &[u8]) -> Option<Bytes> {
+        let all = buffer.get(..self.line).filter(|line| !line.is_empty() && !self.judged)?;
+        self.judged = true;
+        let line = all.get(..find(all, b'\n', 0)?)?;
+        Some(Bytes::copy_from_slice(line.strip_suffix(b"\r").unwrap_or(line)))
+    }
+
     /// The first line of a head that was refused, as far as it has come; for the log.
     pub fn first_line(&self, buffer: &[u8]) -> Bytes {
         self.refused.clone().unwrap_or_else(|| {
@@ -52,8 +62,9 @@ pub fn length(buffer: &[u8], scan: &mut Scan, bounds: &HeadBounds) -> Result<Opt
     if buffer.len() > bounds.bytes { Err(TOO_LARGE) } else { Ok(None) }
 }
 
-pub(super) const TOO_LARGE: Refusal = Refusal { status: 431, reason: "the head of the request is too large" };
-pub(super) const TARGET_TOO_LONG: Refusal = Refusal { status: 414, reason: "the target of the request is too long" };
+pub(in crate::proxy) const TOO_LARGE: Refusal = Refusal { status: 431, reason: "the head of the request is too large" };
+pub(in crate::proxy) const TARGET_TOO_LONG: Refusal =
+    Refusal { status: 414, reason: "the target of the request is too long" };
 
 /// A first line that is longer than a target may be: of a request, or of nothing at all.
 fn too_long(line: &[u8], bounds: &HeadBounds) -> Refusal {

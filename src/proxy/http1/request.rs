@@ -50,7 +50,11 @@ pub struct RequestHead {
 /// Takes a request's head off the buffer; `None` where more has to come.
 pub fn parse(buffer: &mut BytesMut, scan: &mut Scan, bounds: &HeadBounds) -> Result<Option<RequestHead>, Refusal> {
     skip_empty_lines(buffer, scan);
-    let Some(length) = head::length(buffer, scan, bounds)? else { return Ok(None) };
+    let length = match head::length(buffer, scan, bounds) {
+        Ok(Some(length)) => length,
+        // What can't become a request is refused at once: who speaks TLS here waits for an answer before it goes on.
+        unusable => return begins_well(buffer, scan, bounds).and(unusable).map(|_| None),
+    };
     *scan = Scan::default();
     // Four pseudo headers come in front, and `host` goes away.
     let mut lines = Lines::cut(buffer, length, bounds);
@@ -93,6 +97,21 @@ fn read(lines: &mut Lines, line: &Bytes, bounds: &HeadBounds) -> Result<RequestH
     })
 }
 
+/// Whether what has come of a head may be the beginning of a request.
+fn begins_well(buffer: &[u8], scan: &mut Scan, bounds: &HeadBounds) -> Result<(), Refusal> {
+    // A method that is longer than this is judged with its line.
+    let method = buffer.iter().take(32).take_while(|b| head::is_token(**b)).count();
+    if method < buffer.len().min(32) && (method == 0 || buffer.get(method) != Some(&b' ')) {
+        return Err(NO_REQUEST);
+    }
+    match scan.take_first_line(buffer) {
+        Some(line) => request_line(&line, bounds).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+const NO_REQUEST: Refusal = Refusal::bad("the first line is not `METHOD target HTTP/1.1`");
+
 /// RFC 9112 2.2: empty lines before a request are skipped.
 fn skip_empty_lines(buffer: &mut BytesMut, scan: &mut Scan) {
     while matches!(buffer.first(), Some(b'\n')) || buffer.starts_with(b"\r\n") {
@@ -103,18 +122,17 @@ fn skip_empty_lines(buffer: &mut BytesMut, scan: &mut Scan) {
 }
 
 fn request_line(line: &Bytes, bounds: &HeadBounds) -> Result<(Bytes, Bytes, Version), Refusal> {
-    const WRONG: Refusal = Refusal::bad("the first line is not `METHOD target HTTP/1.1`");
     let method = line.iter().take_while(|b| head::is_token(**b)).count();
     if method == 0 || line.get(method) != Some(&b' ') {
-        return Err(WRONG);
+        return Err(NO_REQUEST);
     }
-    let target_end = head::find(line, b' ', method + 1).ok_or(WRONG)?;
+    let target_end = head::find(line, b' ', method + 1).ok_or(NO_REQUEST)?;
     let target = line.slice(method + 1..target_end);
     if target.len() > bounds.target {
         return Err(head::TARGET_TOO_LONG);
     }
     if target.is_empty() || !target.iter().all(|b| *b > b' ' && *b != 0x7f) {
-        return Err(WRONG);
+        return Err(NO_REQUEST);
     }
     let version = match &line[target_end + 1..] {
         b"HTTP/1.1" => Version::Http11,
@@ -122,7 +140,7 @@ fn request_line(line: &Bytes, bounds: &HeadBounds) -> Result<(Bytes, Bytes, Vers
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             return Err(Refusal { status: 505, reason: "the version is not HTTP/1.1" });
         }
-        _ => return Err(WRONG),
+        _ => return Err(NO_REQUEST),
     };
     Ok((line.slice(..method), target, version))
 }
@@ -163,7 +181,7 @@ fn split_target(
 }
 
 /// A host and perhaps a port, and nothing that could be taken for more than that.
-fn is_authority(value: &[u8]) -> bool {
+pub(in crate::proxy) fn is_authority(value: &[u8]) -> bool {
     let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(b);
     !value.is_empty() && value.iter().all(is_part)
 }
