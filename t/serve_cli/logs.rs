@@ -59,6 +59,40 @@ pub fn trap() -> Result<(), String> {
     expect(server.get("/hello")?.status == 200, "it still serves", server.stderr.now())
 }
 
+/// Issue 4: no plugin takes the server down. On APISIX and nginx a VM may have 4 GiB.
+pub fn memory() -> Result<(), String> {
+    // Answers 200 where it gets this many pages of 64 KiB, and 507 where it does not.
+    let grows = |pages: u32| {
+        format!(
+            r#"(module
+  (import "env" "proxy_send_local_response" (func $answer (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_configure") (param i32 i32) (result i32) i32.const 1)
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (drop (call $answer
+      (select (i32.const 507) (i32.const 200) (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)))
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const -1)))
+    i32.const 1)
+  (func (export "proxy_on_done") (param i32) (result i32) i32.const 1)
+  (func (export "proxy_on_delete") (param i32)))"#
+        )
+    };
+    let folder = workspace(&[("some.wat", &grows(8_000)), ("more.wat", &grows(20_000))]);
+    let url = format!("http://{}", upstream());
+    for (plugin, status) in [("some.wat", 200), ("more.wat", 507)] {
+        for host in ["apisix", "envoy"] {
+            let base = ["--plugin", plugin, "--config", "x", "--upstream", &url, "--host", host];
+            let server = Server::start(folder.path(), &base)?;
+            let reply = server.get("/")?;
+            expect(reply.status == status, plugin, &reply)?;
+        }
+    }
+    Ok(())
+}
+
 pub fn traces() -> Result<(), String> {
     let folder = workspace(&[("a.wat", &says("one"))]);
     let url = format!("http://{}", upstream());

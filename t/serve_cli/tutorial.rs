@@ -81,6 +81,20 @@ pub fn state() -> Result<(), String> {
     expect(kept == 3, "nothing else is left behind", kept)
 }
 
+/// apisix.md 7.2: `?ttl=SECONDS`. Nobody asks the admin API meanwhile.
+pub fn expiry() -> Result<(), String> {
+    let folder = workspace(&[("conf/config.yaml", &config())]);
+    let arguments = ["conf", "--admin", "0", "--state", "state.json"];
+    let server = Server::start(folder.path(), &arguments)?;
+    let put = server.admin("PUT", "/apisix/admin/routes?ttl=2", &route("short"))?;
+    expect(put.status == 201, "a new route is 201", &put)?;
+    expect(server.get("/anything")?.status == 200, "it serves", server.stderr.now())?;
+    super::support::wait(|| server.get("/anything").is_ok_and(|reply| reply.status == 404))
+        .map_err(|()| "the route is still there".to_owned())?;
+    let kept = || std::fs::read_to_string(folder.path().join("state.json")).unwrap_or_default();
+    expect(!kept().contains("wasm-route"), "nor is it kept", kept())
+}
+
 pub fn broken_state() -> Result<(), String> {
     let files = [("conf/config.yaml", &*config()), ("one.json", "{"), ("two.json", r#"{"routes":{}}"#)];
     let folder = workspace(&files);

@@ -24,6 +24,8 @@ use std::sync::Arc;
 const CALLBACK: Work = Work::Beats(200);
 /// Beats of starting and configuring: a WAF compiles its rules there.
 const START: Work = Work::Beats(6_000);
+/// Linear memory of one VM: real hosts give all of the 4 GiB there may be, and fall with a plugin that takes them.
+const MEMORY: usize = 1 << 30;
 
 /// What is served, before anybody serves it.
 pub struct Plan {
@@ -119,7 +121,7 @@ impl Frame {
         let entry =
             |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig::gateway_entry(&plugin.name, code.clone());
         let plugins = plugins.iter().zip(modules).map(entry).collect();
-        let limits = Limits { callback: CALLBACK, start: START, memory: None };
+        let limits = Limits { callback: CALLBACK, start: START, memory: Some(MEMORY) };
         // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
         let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
         let serves = Serves::Gateway { plugins, config, show_upstream_status };
