@@ -99,6 +99,10 @@ fn read(lines: &mut Lines, line: &Bytes, bounds: &HeadBounds) -> Result<RequestH
 
 /// Whether what has come of a head may be the beginning of a request.
 fn begins_well(buffer: &[u8], scan: &mut Scan, bounds: &HeadBounds) -> Result<(), Refusal> {
+    // Half of an empty line.
+    if buffer == b"\r" {
+        return Ok(());
+    }
     // A method that is longer than this is judged with its line.
     let method = buffer.iter().take(32).take_while(|b| head::is_token(**b)).count();
     if method < buffer.len().min(32) && (method == 0 || buffer.get(method) != Some(&b' ')) {
