@@ -5,9 +5,8 @@ use crate::support::root;
 use libtest_mimic::{Failed, Trial};
 use pwtest::abi::{ALL_CALLBACKS, Callback};
 use pwtest::host::engine::{ModuleCache, engine};
-use pwtest::runner::{self, Deny, Plugins, RunEvent, RunOptions};
+use pwtest::runner::{self, Plugins, RunEvent, RunOptions};
 use pwtest::scenario::{self, Scenario};
-use pwtest::snapshot::Mode;
 use pwtest::trace::{Entry, Event};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -125,14 +124,7 @@ fn every_callback() -> Result<(), Failed> {
     let mut wrong = Vec::new();
     for host in ["spec", "envoy", "apisix"] {
         let meant: Vec<Scenario> = suite.iter().map(|scenario| scenario.meant_for(host)).collect();
-        let options = RunOptions {
-            hosts: vec![host.to_owned()],
-            filters: Vec::new(),
-            tags: Vec::new(),
-            jobs: 2,
-            mode: Mode::ReadOnly,
-            deny: Deny::default(),
-        };
+        let options = RunOptions { hosts: vec![host.to_owned()], jobs: 2, ..RunOptions::default() };
         let mut reached: BTreeSet<Callback> = BTreeSet::new();
         runner::run(&meant, &plugins, &options, &mut |event| {
             let RunEvent::Case(result) = event else { return };

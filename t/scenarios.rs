@@ -6,9 +6,8 @@ use libtest_mimic::Trial;
 use pwtest::host::engine::{ModuleCache, engine};
 use pwtest::report::coverage::{Coverage, HostCoverage};
 use pwtest::report::{Options, Terminal, Verbosity};
-use pwtest::runner::{self, CaseResult, Deny, Plugins, Reporter, RunEvent, RunOptions, SnapshotResult};
+use pwtest::runner::{self, CaseResult, Plugins, Reporter, RunEvent, RunOptions, SnapshotResult};
 use pwtest::scenario;
-use pwtest::snapshot::Mode;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -74,14 +73,7 @@ pub fn plugins() -> &'static Plugins {
 
 fn run(file: &Path) -> Result<(), String> {
     let scenario = scenario::load(file).map_err(|problems| pwtest::diagnostic::render_all(&problems, false))?;
-    let options = RunOptions {
-        hosts: Vec::new(),
-        filters: Vec::new(),
-        tags: Vec::new(),
-        jobs: 1,
-        mode: Mode::ReadOnly,
-        deny: Deny::default(),
-    };
+    let options = RunOptions::default();
     let mut page = Vec::new();
     let terminal = Options { color: false, verbosity: Verbosity::Quiet, trace: false, width: 120 };
     let mut terminal = Terminal::new(&mut page, terminal);

@@ -32,7 +32,7 @@ pub fn run() -> anyhow::Result<u8> {
             Returns::Action => " -> action",
         };
         writeln!(out, "  {}({}){result}", callback.export(), callback.params().join(", "))?;
-        let never = profile::ALL.iter().filter(|profile| !profile.documented.callbacks.contains(callback));
+        let never = profile::ALL.iter().filter(|profile| !profile.documented.calls(*callback));
         let never: Vec<&str> = never.map(|profile| profile.name).collect();
         if !never.is_empty() {
             writeln!(out, "    never called by {}", never.join(", "))?;

@@ -3,9 +3,8 @@
 
 use crate::host::engine::{ModuleCache, engine};
 use crate::host::profile;
-use crate::runner::{self, CaseResult, Deny, Plugins, RunEvent, RunOptions};
+use crate::runner::{self, CaseResult, Plugins, RunEvent, RunOptions};
 use crate::scenario::{HostKind, Scenario, SnapshotMode};
-use crate::snapshot::Mode;
 use clap::Args;
 
 /// What the two commands have in common.
@@ -75,10 +74,8 @@ impl HostArgs {
         let options = RunOptions {
             hosts: vec![host.to_owned()],
             filters: self.filter.clone(),
-            tags: Vec::new(),
             jobs: jobs.unwrap_or(1),
-            mode: Mode::ReadOnly,
-            deny: Deny::default(),
+            ..RunOptions::default()
         };
         runner::run(&scenarios, plugins, &options, &mut |event| match event {
             RunEvent::Case(result) => on_case(result),

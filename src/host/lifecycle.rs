@@ -95,13 +95,7 @@ impl Host {
         let Some(machine) = self.vms.get_mut(vm.0) else { return Err(StartError::VmStart) };
         let state = machine.state_mut();
         let root = state.new_context(None, plugin, None);
-        let record = Root {
-            name: config.name.into(),
-            root_id: config.root_id.into(),
-            config: config.config.clone(),
-            ..Root::default()
-        };
-        state.roots.insert(root, record);
+        state.roots.insert(root, Root::of(&config));
         if let Some(plugin) = self.plugins.get_mut(plugin.0) {
             plugin.root = Some(root);
         }

@@ -96,6 +96,17 @@ enum Called {
     Trapped,
 }
 
+impl Called {
+    /// The number that wasm-nginx-module has of it: 0 where there is no such callback, below 0 where it broke.
+    fn code(&self) -> i32 {
+        match self {
+            Self::Returned(result) => result.unwrap_or(0) as i32,
+            Self::Missing => 0,
+            Self::Skipped | Self::Trapped => -1,
+        }
+    }
+}
+
 impl Host {
     /// A host without plugins.
     pub fn new(world: World, limits: limits::Limits, policy: TrapPolicy) -> Self {

@@ -151,11 +151,7 @@ impl Host {
             return false;
         }
         let reply = e.phases.reply.clone();
-        let action = match called {
-            Called::Returned(action) => action.unwrap_or(0) as i32,
-            Called::Missing => 0,
-            Called::Skipped | Called::Trapped => -1,
-        };
+        let action = called.code();
         let next = match e.phases.step {
             Step::Headers | Step::AfterHeaders => Step::AfterHeaders,
             Step::Body | Step::AfterBody => Step::AfterBody,

@@ -3,6 +3,7 @@
 //! The world is lent: `Vm::enter` swaps it in before the guest runs and out again afterwards. Hostcalls so reach
 //! everything without locks or reference counting, and nothing can look at it behind their back.
 
+use super::config::PluginConfig;
 use super::world::World;
 use crate::abi::{AbiVersion, ContextId, ExchangeId, PluginIndex, VmIndex};
 use crate::trace::Entry;
@@ -57,6 +58,18 @@ pub struct Root {
     pub retired: bool,
     /// Ids of stream contexts that have ended, the oldest first.
     pub free: VecDeque<ContextId>,
+}
+
+impl Root {
+    /// The one that a plugin begins with.
+    pub(super) fn of(plugin: &PluginConfig) -> Self {
+        Self {
+            name: plugin.name.clone().into(),
+            root_id: plugin.root_id.clone().into(),
+            config: plugin.config.clone(),
+            ..Self::default()
+        }
+    }
 }
 
 /// When hosts allow only few hostcalls.

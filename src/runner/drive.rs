@@ -185,7 +185,7 @@ impl<'a> Driver<'a> {
             }
             StepKind::ForeignFunction { plugin, function_id, arguments } => {
                 let profile = self.host.world().profile;
-                if !profile.documented.callbacks.contains(&Callback::OnForeignFunction) {
+                if !profile.documented.calls(Callback::OnForeignFunction) {
                     let failure = verdict::no_foreign_callback(profile.name, step.span.clone());
                     return self.fail(Place::of(index), [failure]);
                 }

@@ -53,6 +53,14 @@ pub struct RunOptions {
     pub deny: Deny,
 }
 
+impl Default for RunOptions {
+    /// Every case, one after the other; no file is written.
+    fn default() -> Self {
+        let (hosts, filters, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { hosts, filters, tags, jobs: 1, mode: Mode::ReadOnly, deny: Deny::default() }
+    }
+}
+
 /// Findings that fail a case.
 #[derive(Debug, Clone, Default)]
 pub struct Deny {

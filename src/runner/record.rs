@@ -14,13 +14,12 @@ mod tell;
 
 pub use masks::{DEFAULT, MASK, Masks};
 
-use super::{CaseStatus, Deny, Plugins, RunEvent, RunOptions};
+use super::{CaseStatus, Plugins, RunEvent, RunOptions};
 use crate::gateway::model::Route;
 use crate::gateway::resources::Resources;
 use crate::host::profile::Profile;
 use crate::scenario::write::{self, Case, Heading, Step, Subject};
 use crate::scenario::{Protocol, parse};
-use crate::snapshot::Mode;
 use crate::trace::conversation::{Conversation, Conversations, Passed, Untold};
 use compare::Compared;
 use files::Files;
@@ -180,14 +179,7 @@ impl Recorder {
             let first = problems.into_iter().next().map(|problem| problem.title);
             format!("a scenario can't say it: {}", first.unwrap_or_default())
         })?;
-        let options = RunOptions {
-            hosts: Vec::new(),
-            filters: Vec::new(),
-            tags: Vec::new(),
-            jobs: 1,
-            mode: Mode::ReadOnly,
-            deny: Deny::default(),
-        };
+        let options = RunOptions::default();
         let mut ran = None;
         let mut take = |event: &RunEvent<'_>| {
             if let RunEvent::Case(result) = event {

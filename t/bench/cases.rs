@@ -4,9 +4,8 @@ use super::rounds::{Rounds, millis};
 use super::{Line, fixture};
 use anyhow::{anyhow, ensure};
 use pwtest::host::engine::{ModuleCache, engine};
-use pwtest::runner::{self, Deny, Plugins, RunOptions};
+use pwtest::runner::{self, Plugins, RunOptions};
 use pwtest::scenario::{self, Scenario};
-use pwtest::snapshot::Mode;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -19,14 +18,7 @@ pub fn measure(rounds: &Rounds) -> anyhow::Result<Vec<Line>> {
 
     let scenarios = [parse(&file_of_cases())?];
     let plugins = Plugins::new(engine(&ModuleCache::Off)?);
-    let options = RunOptions {
-        hosts: vec![],
-        filters: vec![],
-        tags: vec![],
-        jobs: 1,
-        mode: Mode::ReadOnly,
-        deny: Deny::default(),
-    };
+    let options = RunOptions::default();
     let running = rounds.median(15, || {
         let summary = runner::run(&scenarios, &plugins, &options, &mut |_| {})?;
         ensure!(summary.passed == CASES, "{} of {CASES} cases passed", summary.passed);

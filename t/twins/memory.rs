@@ -1,27 +1,18 @@
 //! The runs in memory: as the scenario is written, and once more as HTTP/1.1 has to write it.
 
 use crate::scenarios;
-use pwtest::runner::{self, CaseResult, Deny, RunEvent, RunOptions};
+use pwtest::runner::{self, CaseResult, RunEvent, RunOptions};
 use pwtest::scenario::{Reply, Request, Scenario, StepKind, Upstream};
-use pwtest::snapshot::Mode;
 
 /// Every case of a scenario under each of its hosts.
 pub fn run(scenario: &Scenario) -> Result<Vec<CaseResult>, String> {
-    let options = RunOptions {
-        hosts: Vec::new(),
-        filters: Vec::new(),
-        tags: Vec::new(),
-        jobs: 1,
-        mode: Mode::ReadOnly,
-        deny: Deny::default(),
-    };
     let mut results = Vec::new();
     let mut on_event = |event: &RunEvent<'_>| {
         if let RunEvent::Case(result) = event {
             results.push((*result).clone());
         }
     };
-    let ran = runner::run(std::slice::from_ref(scenario), scenarios::plugins(), &options, &mut on_event);
+    let ran = runner::run(std::slice::from_ref(scenario), scenarios::plugins(), &RunOptions::default(), &mut on_event);
     ran.map_err(|error| error.to_string())?;
     Ok(results)
 }

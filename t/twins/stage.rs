@@ -1,14 +1,11 @@
 //! A server for one case, and what it says of itself: the trace of its host, by which the ends know when a piece has
 //! been taken.
 
-use bytes::Bytes;
 use pwtest::abi::ExchangeId;
 use pwtest::gateway::config::Config;
 use pwtest::gateway::document::Gateway;
 use pwtest::gateway::forward::UpstreamStatus;
-use pwtest::gateway::model::{
-    Balance, KeepalivePool, Node, PassHost, Revision, Route, Scheme, Service, Timeout, Upstream, UpstreamRef,
-};
+use pwtest::gateway::model::{Node, Route, Service, Timeout, Upstream, UpstreamRef};
 use pwtest::host::engine::{Heart, Metering, ModuleCache, metered_engine};
 use pwtest::host::env::{Clock, Entropy};
 use pwtest::host::limits::{Limits, Work};
@@ -17,7 +14,7 @@ use pwtest::host::store::HostId;
 use pwtest::host::{PluginConfig, TrapPolicy};
 use pwtest::message::Part;
 use pwtest::proxy::{Generation, Observer, Running, Server, Serves, Settings};
-use pwtest::runner::{Plugins, gateway_of};
+use pwtest::runner::{Plugins, gateway_of, plugin_config};
 use pwtest::scenario::{Scenario, TrapRequest, TrapVm};
 use pwtest::trace::{Event, Peer};
 use std::net::SocketAddr;
@@ -206,31 +203,9 @@ fn through_chain(
     let mut configs = Vec::new();
     for spec in &scenario.plugins {
         let code = plugins().get(&spec.file, profile).map_err(|error| error.to_string())?;
-        configs.push(PluginConfig {
-            code,
-            name: spec.name.clone(),
-            root_id: spec.root_id.clone(),
-            config: spec.config.clone(),
-            configured: spec.configured,
-            vm_config: spec.vm_config.clone(),
-            holds_only_headers: spec.allow_on_headers_stop_iteration,
-            error_response: None,
-            environment: spec.env.iter().map(|(k, v)| Bytes::from(format!("{k}={v}"))).collect(),
-        });
+        configs.push(plugin_config(spec, code));
     }
-    let node = Node { host: upstream.ip().to_string().into(), port: upstream.port(), weight: 1, priority: 0 };
-    let upstream = Upstream {
-        id: None,
-        revision: Revision::default(),
-        balance: Balance::RoundRobin,
-        nodes: vec![node],
-        scheme: Scheme::Http,
-        pass_host: PassHost::Pass,
-        retries: None,
-        retry_timeout: None,
-        timeout,
-        keepalive_pool: KeepalivePool::default(),
-    };
+    let upstream = Upstream { timeout, ..Upstream::of(vec![Node::from(upstream)]) };
     Ok(Serves::Chain { plugins: configs, upstream: Arc::new(upstream) })
 }
 
@@ -244,17 +219,8 @@ fn through_gateway(
 ) -> Result<Serves, String> {
     let mut configs = Vec::new();
     for plugin in gateway.resources.plugins() {
-        configs.push(PluginConfig {
-            code: plugins().get(&plugin.file, profile).map_err(|error| error.to_string())?,
-            name: plugin.name.to_string(),
-            root_id: plugin.name.to_string(),
-            config: Bytes::new(),
-            configured: false,
-            vm_config: Bytes::new(),
-            holds_only_headers: false,
-            error_response: None,
-            environment: Vec::new(),
-        });
+        let code = plugins().get(&plugin.file, profile).map_err(|error| error.to_string())?;
+        configs.push(PluginConfig::gateway_entry(&plugin.name, code));
     }
     let moved = |upstream: &Arc<Upstream>| {
         let mut upstream = Upstream::clone(upstream);

@@ -174,11 +174,10 @@ impl Reading<'_> {
 
     /// Callbacks that the host does not call.
     fn never_called(&self) -> Option<Problem> {
-        let called = self.profile.documented.callbacks;
         let exported = &self.inspection.callbacks;
         // SDKs export the callbacks of HTTP and TCP alike, so there the others are of no interest.
         let tcp = exported.contains(&Callback::OnRequestHeaders);
-        let names = exported.iter().filter(|callback| !called.contains(callback));
+        let names = exported.iter().filter(|callback| !self.profile.documented.calls(**callback));
         let names: Vec<String> = names
             .filter(|callback| !(tcp && callback.kind() == CallbackKind::Tcp))
             .map(|callback| callback.export().to_owned())

@@ -164,11 +164,9 @@ fn create_trailers(cx: &mut Cx, map: MapType) {
 
 /// Says why a map was out of reach: it is the most frequent surprise of plugin authors (abi.md 11.2).
 fn note_closed(cx: &mut Cx, map: MapType) {
-    let plugin = cx.state.current.plugin;
     let entry = cx.state.current.entry.name();
-    cx.state.world.finding(
-        "hostcall-in-wrong-phase",
-        Some(plugin),
+    note(
+        cx,
         format!(
             "{map} was asked for in {entry}, where it can't be reached: on Envoy a header map is there in its own \
              callback, and after that only while the callback's Pause holds; APISIX has it in every phase; \
@@ -179,16 +177,19 @@ fn note_closed(cx: &mut Cx, map: MapType) {
 
 /// The map is there, but not for this.
 fn note_read_only(cx: &mut Cx, map: MapType) {
-    let plugin = cx.state.current.plugin;
     let entry = cx.state.current.entry.name();
-    cx.state.world.finding(
-        "hostcall-in-wrong-phase",
-        Some(plugin),
+    note(
+        cx,
         format!(
             "{map} can only be read in {entry}: Envoy 1.40 refuses to change it there, and to say its size; take what \
              you need from its pairs"
         ),
     );
+}
+
+fn note(cx: &mut Cx, text: String) {
+    let plugin = cx.state.current.plugin;
+    cx.state.world.finding("hostcall-in-wrong-phase", Some(plugin), text);
 }
 
 fn size(cx: &mut Cx, map: MapType) -> Result<u32, Status> {

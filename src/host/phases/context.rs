@@ -34,24 +34,14 @@ impl Host {
         let Some(machine) = self.vms.get_mut(vm.0) else { return Err(FAILED) };
         let state = machine.state_mut();
         let root = state.reused_context(None, plugin, None);
-        let record = Root {
-            name: config.name.into(),
-            root_id: config.root_id.into(),
-            config: config.config.clone(),
-            ..Root::default()
-        };
-        state.roots.insert(root, record);
+        state.roots.insert(root, Root::of(&config));
         if let Called::Trapped | Called::Skipped = self.call(vm, plugin, Callback::OnContextCreate, root, &[0]) {
             self.world.log(LogLevel::Error, format!("failed to create context {}, rc: -1", root.0));
             self.give_back(vm, root);
             return Err(FAILED);
         }
         let size = config.config.len() as u32;
-        let result = match self.call(vm, plugin, Callback::OnConfigure, root, &[size]) {
-            Called::Returned(result) => result.unwrap_or(0) as i32,
-            Called::Missing => 0,
-            Called::Skipped | Called::Trapped => -1,
-        };
+        let result = self.call(vm, plugin, Callback::OnConfigure, root, &[size]).code();
         if result <= 0 {
             let line = format!("failed to configure plugin context {}, rc: {result}", root.0);
             self.world.log(LogLevel::Error, line);
@@ -138,11 +128,7 @@ impl Host {
     }
 
     fn done_and_delete(&mut self, vm: VmIndex, plugin: PluginIndex, context: ContextId) {
-        let done = match self.call(vm, plugin, Callback::OnDone, context, &[]) {
-            Called::Returned(result) => result.unwrap_or(0) as i32,
-            Called::Missing => 0,
-            Called::Skipped | Called::Trapped => -1,
-        };
+        let done = self.call(vm, plugin, Callback::OnDone, context, &[]).code();
         if done <= 0 {
             let line = format!("failed to mark context {} as done, rc: {done}", context.0);
             self.world.log(LogLevel::Error, line);

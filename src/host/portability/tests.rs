@@ -24,7 +24,7 @@ const FIELDS: &[Otherwise] = &[
     ("proxy-done", |p| p.support("proxy_done") != Support::Works),
     ("close-stream", |p| p.support("proxy_close_stream") != Support::Works),
     ("continue-stream", |p| p.support("proxy_continue_stream") != Support::Works),
-    ("callback-not-called", |p| !p.documented.callbacks.contains(&Callback::OnTick)),
+    ("callback-not-called", |p| !p.documented.calls(Callback::OnTick)),
     ("start-hostcall", |p| p.restricts_start),
     ("header-arguments", |p| !p.header_arguments),
     ("pause-response", |p| !p.response_pause_holds),

@@ -132,9 +132,8 @@ impl Seen {
             cases: self.cases,
             hostcalls: hostcalls.collect(),
             callbacks: documented
-                .callbacks
-                .iter()
-                .map(|callback| (*callback, self.callbacks.get(callback).copied().unwrap_or(0)))
+                .callbacks()
+                .map(|callback| (callback, self.callbacks.get(&callback).copied().unwrap_or(0)))
                 .collect(),
         }
     }

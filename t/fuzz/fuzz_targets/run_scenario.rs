@@ -6,9 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pwtest::host::engine::{ModuleCache, engine};
-use pwtest::runner::{self, Deny, Plugins, RunEvent, RunOptions};
+use pwtest::runner::{self, Plugins, RunEvent, RunOptions};
 use pwtest::scenario::{self, Scenario};
-use pwtest::snapshot::Mode;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -30,14 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn run(scenario: &Scenario, plugins: &Plugins) -> Vec<String> {
-    let options = RunOptions {
-        hosts: vec!["envoy".to_owned()],
-        filters: vec![],
-        tags: vec![],
-        jobs: 1,
-        mode: Mode::ReadOnly,
-        deny: Deny::default(),
-    };
+    let options = RunOptions { hosts: vec!["envoy".to_owned()], ..RunOptions::default() };
     let mut results = Vec::new();
     let mut on_event = |event: &RunEvent<'_>| {
         if let RunEvent::Case(case) = event {
