@@ -167,7 +167,9 @@ fn legal() -> Result<(), Failed> {
     }
     // Byte by byte.
     let mut client = Peer::to(&server);
-    for byte in b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\nX-A: 1\r\n\r\n" {
+    for byte in
+        b"\r\nPOST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\nX-A: 1\r\n\r\n"
+    {
         client.send([*byte]);
     }
     same(client.message().1.as_str(), "hello")?;
