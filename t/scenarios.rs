@@ -8,6 +8,7 @@ use pwtest::report::coverage::{Coverage, HostCoverage};
 use pwtest::report::{Options, Terminal, Verbosity};
 use pwtest::runner::{self, CaseResult, Plugins, Reporter, RunEvent, RunOptions, SnapshotResult};
 use pwtest::scenario;
+use pwtest::snapshot::Outcome;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -83,7 +84,8 @@ fn run(file: &Path) -> Result<(), String> {
         terminal.event(event).expect("a vector takes everything");
         let mut coverage = COVERAGE.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
         coverage.event(event).expect("nothing is written");
-        if let RunEvent::Case(CaseResult { name, snapshot: SnapshotResult::New { .. }, .. }) = event {
+        if let RunEvent::Case(CaseResult { name, snapshot: SnapshotResult::Compared(Outcome::New { .. }), .. }) = event
+        {
             without_snapshot.push(name.clone());
         }
     };

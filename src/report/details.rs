@@ -6,7 +6,7 @@ use super::slice::{before, indented, last_logs};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::expect::Failure;
 use crate::runner::{CaseResult, SnapshotResult};
-use crate::snapshot::{DiffOptions, diff, shown};
+use crate::snapshot::{DiffOptions, Outcome, diff, shown};
 use crate::trace::Event;
 use crate::trace::show::{clipped, escaped};
 use std::fmt::Write as _;
@@ -104,7 +104,7 @@ fn side(name: &str, text: &str, paint: Paint) -> String {
 /// What became of the snapshot, where that is a reason to fail.
 fn snapshot(case: &CaseResult, paint: Paint) -> String {
     match &case.snapshot {
-        SnapshotResult::Differs { pending, old, new } => {
+        SnapshotResult::Compared(Outcome::Differs { pending, old, new }) => {
             let mut out = format!("{}: the behaviour is not as accepted\n", paint.red("snapshot"));
             out += &diff(Some(old), new, DiffOptions { colour: paint.color, ..DiffOptions::default() });
             out + &match pending {
@@ -118,15 +118,15 @@ fn snapshot(case: &CaseResult, paint: Paint) -> String {
             }
         }
         SnapshotResult::Error(error) => format!("{}: {}\n", paint.red("snapshot"), escaped(error)),
-        SnapshotResult::New { pending: None, .. } if case.failures.is_empty() => {
+        SnapshotResult::Compared(Outcome::New { pending: None, .. }) if case.failures.is_empty() => {
             "this case expects nothing in words and has no snapshot, so it tests nothing; none was written, because \
              CI is set; run without it, review, and commit the snapshot\n"
                 .to_owned()
         }
         SnapshotResult::None
-        | SnapshotResult::Matched
-        | SnapshotResult::New { .. }
-        | SnapshotResult::Accepted { .. } => String::new(),
+        | SnapshotResult::Compared(Outcome::Match)
+        | SnapshotResult::Compared(Outcome::New { .. })
+        | SnapshotResult::Compared(Outcome::Accepted { .. }) => String::new(),
     }
 }
 
@@ -136,12 +136,17 @@ pub(super) fn headline(case: &CaseResult) -> String {
     match (case.failures.first(), &case.snapshot) {
         (Some(first), _) if more > 0 => format!("{} (and {more} more)", escaped(&first.title)),
         (Some(first), _) => escaped(&first.title),
-        (None, SnapshotResult::Differs { .. }) => "the behaviour is not as accepted".to_owned(),
+        (None, SnapshotResult::Compared(Outcome::Differs { .. })) => "the behaviour is not as accepted".to_owned(),
         (None, SnapshotResult::Error(error)) => format!("snapshot: {}", escaped(error)),
-        (None, SnapshotResult::New { .. }) => "no snapshot was accepted, and nothing is expected in words".to_owned(),
-        (None, SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::Accepted { .. }) => {
-            "it failed".to_owned()
+        (None, SnapshotResult::Compared(Outcome::New { .. })) => {
+            "no snapshot was accepted, and nothing is expected in words".to_owned()
         }
+        (
+            None,
+            SnapshotResult::None
+            | SnapshotResult::Compared(Outcome::Match)
+            | SnapshotResult::Compared(Outcome::Accepted { .. }),
+        ) => "it failed".to_owned(),
     }
 }
 

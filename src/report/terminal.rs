@@ -8,6 +8,7 @@ use super::portability::{self, Portability};
 use super::slice::{logs, whole};
 use super::{count, duration, label, unseen};
 use crate::runner::{CaseResult, CaseStatus, Reporter, RunEvent, SnapshotResult, Summary};
+use crate::snapshot::Outcome;
 use crate::trace::show::{clipped, escaped};
 use std::io::{self, Write};
 
@@ -98,7 +99,9 @@ impl<W: Write> Terminal<W> {
         self.findings.add(case);
         self.portability.add(case);
         // A case that fails in words has to be mended first; its behaviour is not offered.
-        if let (SnapshotResult::New { pending, .. }, true) = (&case.snapshot, case.failures.is_empty()) {
+        if let (SnapshotResult::Compared(Outcome::New { pending, .. }), true) =
+            (&case.snapshot, case.failures.is_empty())
+        {
             self.new.push(match pending {
                 Some(pending) => (format!("  {}.snap.new\n", review_name(pending)), Some(accept(pending))),
                 None => (format!("  {}: not written, because CI is set\n", label(case)), None),
@@ -118,13 +121,16 @@ impl<W: Write> Terminal<W> {
     fn line(&self, case: &CaseResult) -> String {
         let note = |text: &str| self.paint.dim(format_args!(" ({text})"));
         let snapshot = match &case.snapshot {
-            SnapshotResult::New { pending: Some(_), .. } => note("new snapshot"),
-            SnapshotResult::New { pending: None, .. } if case.failures.is_empty() => note("no snapshot yet"),
-            SnapshotResult::Differs { .. } => note("snapshot differs"),
-            SnapshotResult::Accepted { .. } => note("snapshot accepted"),
-            SnapshotResult::None | SnapshotResult::Matched | SnapshotResult::New { .. } | SnapshotResult::Error(_) => {
-                String::new()
+            SnapshotResult::Compared(Outcome::New { pending: Some(_), .. }) => note("new snapshot"),
+            SnapshotResult::Compared(Outcome::New { pending: None, .. }) if case.failures.is_empty() => {
+                note("no snapshot yet")
             }
+            SnapshotResult::Compared(Outcome::Differs { .. }) => note("snapshot differs"),
+            SnapshotResult::Compared(Outcome::Accepted { .. }) => note("snapshot accepted"),
+            SnapshotResult::None
+            | SnapshotResult::Compared(Outcome::Match)
+            | SnapshotResult::Compared(Outcome::New { .. })
+            | SnapshotResult::Error(_) => String::new(),
         };
         let took = format!("[{:>6}]", duration(case.duration));
         let (word, took, note) = match &case.status {

@@ -169,9 +169,13 @@ fn run_loaded(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], mode: Mode, deny: &s
     compare(job, mode, &first.events, result);
     result.status = match (first.started, result.failures.is_empty(), &result.snapshot) {
         (false, false, _) => CaseStatus::NotStarted,
-        (_, false, _) | (_, _, SnapshotResult::Differs { .. } | SnapshotResult::Error(_)) => CaseStatus::Failed,
+        (_, false, _) | (_, _, SnapshotResult::Compared(Outcome::Differs { .. }) | SnapshotResult::Error(_)) => {
+            CaseStatus::Failed
+        }
         // On a CI server nobody reviews: a case that expects nothing in words and has no snapshot tests nothing.
-        (_, _, SnapshotResult::New { pending: None, .. }) if mode == Mode::ReadOnly && !expects_anything(&job.case) => {
+        (_, _, SnapshotResult::Compared(Outcome::New { pending: None, .. }))
+            if mode == Mode::ReadOnly && !expects_anything(&job.case) =>
+        {
             CaseStatus::Failed
         }
         _ => CaseStatus::Passed,
@@ -243,10 +247,7 @@ fn compare(job: &Job<'_>, mode: Mode, events: &[Event], result: &mut CaseResult)
     // A case that failed in words is not offered for acceptance: its behaviour is known to be wrong.
     let mode = if result.failures.is_empty() { mode } else { Mode::ReadOnly };
     result.snapshot = match job.store.check(&job.case.name, job.host.as_deref(), &text, mode) {
-        Ok(Outcome::Match) => SnapshotResult::Matched,
-        Ok(Outcome::New { pending, new }) => SnapshotResult::New { pending, contents: new },
-        Ok(Outcome::Differs { pending, old, new }) => SnapshotResult::Differs { pending, old, new },
-        Ok(Outcome::Accepted { path, .. }) => SnapshotResult::Accepted { path },
+        Ok(outcome) => SnapshotResult::Compared(outcome),
         Err(error) => SnapshotResult::Error(describe(&error)),
     };
 }

@@ -29,7 +29,7 @@ use crate::expect::Failure;
 use crate::host::plugin::PluginError;
 use crate::host::profile::{self, Profile};
 use crate::scenario::Scenario;
-use crate::snapshot::{Mode, Store};
+use crate::snapshot::{Mode, Outcome, Store};
 use case::Job;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -263,8 +263,8 @@ fn count(summary: &mut Summary, result: &CaseResult) {
         CaseStatus::Skipped(_) => summary.skipped += 1,
         CaseStatus::Unseen => summary.unseen += 1,
     }
-    if let SnapshotResult::New { pending: Some(_), .. } | SnapshotResult::Differs { pending: Some(_), .. } =
-        &result.snapshot
+    if let SnapshotResult::Compared(Outcome::New { pending: Some(_), .. })
+    | SnapshotResult::Compared(Outcome::Differs { pending: Some(_), .. }) = &result.snapshot
     {
         summary.pending += 1;
     }

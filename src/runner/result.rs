@@ -3,9 +3,9 @@
 use crate::diagnostic::Source;
 use crate::expect::Failure;
 use crate::host::portability::Difference;
+use crate::snapshot::Outcome;
 use crate::trace::Event;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,29 +79,8 @@ pub enum CaseStatus {
 pub enum SnapshotResult {
     /// The case has none.
     None,
-    /// As accepted.
-    Matched,
-    /// There was none; where the new one lies, unless nothing may be written.
-    New {
-        /// The `.snap.new`.
-        pending: Option<PathBuf>,
-        /// What it holds.
-        contents: String,
-    },
-    /// Another one was accepted.
-    Differs {
-        /// The `.snap.new`.
-        pending: Option<PathBuf>,
-        /// The accepted contents.
-        old: String,
-        /// What the run gave.
-        new: String,
-    },
-    /// Accepted by this run.
-    Accepted {
-        /// The `.snap`.
-        path: PathBuf,
-    },
+    /// What came of the comparison.
+    Compared(Outcome),
     /// It could not be read or written.
     Error(String),
 }

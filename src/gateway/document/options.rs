@@ -4,6 +4,7 @@ use super::Places;
 use crate::abi::LogLevel;
 use crate::diagnostic::Diagnostic;
 use crate::gateway::admin::{AdminKey, Allowed, Role};
+use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::resources::address;
 use crate::gateway::schema::Step;
 use serde_json::{Map, Value};
@@ -25,7 +26,7 @@ pub struct Options {
     /// `nginx_config.error_log`, where it is a file.
     pub error_log: Option<PathBuf>,
     /// `apisix.show_upstream_status_in_response_header`: `X-APISIX-Upstream-Status` is always there (7.4).
-    pub show_upstream_status: bool,
+    pub show_upstream_status: UpstreamStatus,
     /// Where the clusters are that plugins call by name, on the `envoy` profile: `host:port` each.
     pub clusters: BTreeMap<String, String>,
 }
@@ -92,7 +93,10 @@ pub(in crate::gateway) fn read(
         error_log_level,
         // Images of APISIX link their log to the standard streams.
         error_log: error_log.filter(|path| !path.is_empty() && !path.starts_with("/dev/")).map(|path| base.join(path)),
-        show_upstream_status: look.flag(&["apisix", "show_upstream_status_in_response_header"])?.unwrap_or(false),
+        show_upstream_status: match look.flag(&["apisix", "show_upstream_status_in_response_header"])? {
+            Some(true) => UpstreamStatus::Always,
+            Some(false) | None => UpstreamStatus::OnError,
+        },
         clusters: look.clusters()?,
     })
 }

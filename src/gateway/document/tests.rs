@@ -1,6 +1,7 @@
 //! The one-document form, 1.1, 7.5 and 7.6.
 
 use super::*;
+use crate::gateway::forward::UpstreamStatus;
 
 const DOCUMENT: &str = r#"
 wasm:
@@ -202,7 +203,7 @@ clusters: { authz: "127.0.0.1:9000" }
     assert!(options.admin.allowed.admits([10, 1, 1, 1].into()) && !options.admin.allowed.admits([127, 0, 0, 1].into()));
     assert_eq!(options.error_log_level, Some(crate::abi::LogLevel::Info));
     assert_eq!(options.error_log.as_deref(), Some(Path::new("/here/logs/error.log")));
-    assert_eq!((options.provider, options.show_upstream_status), (Provider::Yaml, true));
+    assert_eq!((options.provider, options.show_upstream_status), (Provider::Yaml, UpstreamStatus::Always));
     assert_eq!(options.clusters["authz"], "127.0.0.1:9000");
     let open =
         "deployment: { admin: { admin_key_required: false, allow_admin: [], admin_key: [{ key: x, role: admin }] } }";

@@ -1,10 +1,11 @@
-//! Looks an address up and connects to it.
+//! Connects as the proxy does to its upstreams, for as long as a call may wait for it.
 
 use super::clusters::Address;
 use crate::proxy::resolve::Resolve;
+use crate::proxy::upstream;
 use std::io;
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Envoy's default for a cluster; an address that swallows everything must not hold a call without a timeout for ever.
@@ -12,22 +13,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects to the first of a name's addresses that takes a connection.
 pub(super) async fn connect(address: &Address, resolve: &Resolve) -> io::Result<TcpStream> {
-    let stream = timeout(CONNECT_TIMEOUT, first(address, resolve)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    stream.set_nodelay(true)?;
+    let connecting = upstream::connect(&(address.host.as_str().into(), address.port), resolve);
+    let (stream, _) = timeout(CONNECT_TIMEOUT, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
     Ok(stream)
-}
-
-async fn first(address: &Address, resolve: &Resolve) -> io::Result<TcpStream> {
-    // An address needs no thread that asks the resolver.
-    if let Some(known) = resolve.known(&address.host, address.port) {
-        return TcpStream::connect(known).await;
-    }
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for found in lookup_host((address.host.as_str(), address.port)).await? {
-        match TcpStream::connect(found).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }

@@ -3,7 +3,7 @@
 //! Each is made as a whole or not at all, and what the log says of one that was refused names the reason.
 
 use super::modules::Freshness;
-use super::plan::{Now, config, shown};
+use super::plan::{Now, config};
 use super::{Control, ControlError};
 use crate::gateway::resources::Resources;
 use crate::proxy::log::Severity;
@@ -82,7 +82,7 @@ impl Control {
         };
         resources.set_plugins(plugins);
         let config = config(&resources, read.route.as_ref());
-        let shown = shown(&read.options);
+        let shown = read.options.show_upstream_status;
         let generation = self.frame.generation(resources.plugins(), &loaded, config, shown);
         self.with_server(|server| server.reload(generation))?;
         now.shown = shown;

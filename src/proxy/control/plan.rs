@@ -81,7 +81,7 @@ impl Plan {
         watch.set(read.all_files());
         let loaded = modules.load(resources.plugins(), Freshness::Kept)?;
         let Read { resources: read, options, route, .. } = read;
-        let shown = shown(&options);
+        let shown = options.show_upstream_status;
         let now = Now { resources, read, route, admin: options.admin, modules, loaded, shown, watch };
         let frame = Frame { profile, clusters: Arc::new(clusters) };
         Ok(Self { source, frame, stores: Stores::default(), state, now })
@@ -126,14 +126,6 @@ impl Frame {
         let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
         let serves = Serves::Gateway { plugins, config, show_upstream_status };
         Generation { limits, policy, clusters: self.clusters.clone(), ..Generation::new(self.profile, serves) }
-    }
-}
-
-/// When clients are told of the upstream's status.
-pub(super) fn shown(options: &document::Options) -> UpstreamStatus {
-    match options.show_upstream_status {
-        true => UpstreamStatus::Always,
-        false => UpstreamStatus::default(),
     }
 }
 

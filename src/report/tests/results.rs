@@ -5,6 +5,7 @@ use crate::diagnostic::Source;
 use crate::expect::{Failure, unexpected_trap};
 use crate::message::{Headers, Part};
 use crate::runner::{CaseResult, CaseStatus, SnapshotResult};
+use crate::snapshot::Outcome;
 use crate::trace::{
     CallbackArgs, CallbackEntered, CallbackLeft, Effect, Entry, Event, Finding, Frame, HostcallRecord, HostcallResult,
     Peer, Trap, TrapKind, Value,
@@ -42,7 +43,7 @@ pub fn passed(name: &str) -> CaseResult {
         duration: Duration::from_millis(3),
         refusal: None,
         failures: Vec::new(),
-        snapshot: SnapshotResult::Matched,
+        snapshot: SnapshotResult::Compared(Outcome::Match),
         events: Arc::default(),
         differences: Vec::new(),
         plugins: vec!["hello".to_owned()],
@@ -184,15 +185,15 @@ pub fn trapped() -> CaseResult {
 }
 
 pub fn snapshot_differs() -> CaseResult {
-    let snapshot = SnapshotResult::Differs {
+    let snapshot = SnapshotResult::Compared(Outcome::Differs {
         pending: Some(PathBuf::from("snapshots/hello/it's.snap.new")),
         old: "a\nb\n".to_owned(),
         new: "a\nc\n".to_owned(),
-    };
+    });
     CaseResult { status: CaseStatus::Failed, snapshot, host: Some("apisix".to_owned()), ..passed("it's") }
 }
 
 pub fn new_snapshot(name: &str) -> CaseResult {
     let pending = Some(PathBuf::from(format!("snapshots/hello/{name}.snap.new")));
-    CaseResult { snapshot: SnapshotResult::New { pending, contents: "a\n".to_owned() }, ..passed(name) }
+    CaseResult { snapshot: SnapshotResult::Compared(Outcome::New { pending, new: "a\n".to_owned() }), ..passed(name) }
 }

@@ -3,6 +3,7 @@
 use super::super::{Options, Terminal, Verbosity};
 use super::*;
 use crate::runner::{CaseStatus, SnapshotResult};
+use crate::snapshot::Outcome;
 use std::sync::Arc;
 
 const PLAIN: Options = Options { color: false, verbosity: Verbosity::Normal, trace: false, width: 80 };
@@ -148,8 +149,13 @@ Summary [  1.2s] 1 case: 0 passed, 1 failed; 1 snapshot to review (pwtest review
 ";
     let shown = text(&[snapshot_differs()], PLAIN, summary(0, 1, 0, 1));
     assert!(shown.ends_with(expected), "{shown}");
-    let SnapshotResult::Differs { old, new, .. } = snapshot_differs().snapshot else { panic!("it differs") };
-    let on_ci = CaseResult { snapshot: SnapshotResult::Differs { pending: None, old, new }, ..snapshot_differs() };
+    let SnapshotResult::Compared(Outcome::Differs { old, new, .. }) = snapshot_differs().snapshot else {
+        panic!("it differs")
+    };
+    let on_ci = CaseResult {
+        snapshot: SnapshotResult::Compared(Outcome::Differs { pending: None, old, new }),
+        ..snapshot_differs()
+    };
     assert!(
         text(std::slice::from_ref(&on_ci), PLAIN, summary(0, 1, 0, 0))
             .contains("nothing was written, because CI is set")
@@ -176,9 +182,9 @@ Summary";
         two.contains("a.snap.new\n  snapshots/hello/b.snap.new\n") && two.contains("pwtest review accept --all\n"),
         "{two}"
     );
-    let snapshot = SnapshotResult::New { pending: None, contents: String::new() };
+    let snapshot = SnapshotResult::Compared(Outcome::New { pending: None, new: String::new() });
     let on_ci = text(&[CaseResult { snapshot, status: CaseStatus::Failed, ..passed("a") }], PLAIN, summary(0, 1, 0, 0));
-    let snapshot = SnapshotResult::New { pending: None, contents: String::new() };
+    let snapshot = SnapshotResult::Compared(Outcome::New { pending: None, new: String::new() });
     let failing = text(&[CaseResult { snapshot, ..failed() }], PLAIN, summary(0, 1, 0, 0));
     assert!(!failing.contains("snapshot"), "{failing}");
     assert!(on_ci.contains("this case expects nothing in words and has no snapshot, so it tests nothing"), "{on_ci}");

@@ -11,7 +11,6 @@ use crate::gateway::balance::Balancer;
 use crate::gateway::config::Config;
 use crate::gateway::document::{Gateway, Options};
 use crate::gateway::facts::RequestFacts;
-use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::gate::Contexts;
 use crate::gateway::model::Node;
 use crate::gateway::resources::Resources;
@@ -76,12 +75,6 @@ impl Asked {
     }
 }
 
-impl Gate {
-    fn show(&self) -> UpstreamStatus {
-        if self.options.show_upstream_status { UpstreamStatus::Always } else { UpstreamStatus::OnError }
-    }
-}
-
 impl<'a> Driver<'a> {
     /// Makes the host a gateway: its modules are loaded, its contexts are made as requests need them.
     pub(in crate::runner) fn start_gateway(
@@ -136,7 +129,7 @@ impl<'a> Driver<'a> {
             server: server.unwrap_or(SERVER),
             protocol,
         };
-        let (facts, show) = (asked.facts(), gate.show());
+        let (facts, show) = (asked.facts(), gate.options.show_upstream_status);
         let info = ConnectionInfo { protocol, client, server };
         let opened = gate.contexts.open(&mut self.host, &gate.config, &facts, info, show);
         let exchange = opened.exchange;
