@@ -10,35 +10,15 @@ use std::ops::Range;
 pub(super) fn of(events: &[Event], range: Range<usize>, exchange: ExchangeId) -> Vec<bool> {
     let mut running: Option<Option<ExchangeId>> = None;
     let owned = events.get(..range.end).unwrap_or_default().iter().map(|event| {
+        match event {
+            Event::CallbackEntered(entered) => running = Some(entered.exchange),
+            Event::CallbackLeft(_) | Event::Trap(_) => running = None,
+            _ => {}
+        }
         let of = match event {
-            Event::CallbackEntered(entered) => {
-                running = Some(entered.exchange);
-                entered.exchange
-            }
-            Event::CallbackLeft(left) => {
-                running = None;
-                left.exchange
-            }
-            Event::Trap(trap) => {
-                running = None;
-                trap.exchange
-            }
-            Event::Hostcall(record) => record.exchange,
-            Event::Input { exchange, .. } | Event::Output { exchange, .. } | Event::HostReply { exchange, .. } => {
-                Some(*exchange)
-            }
-            Event::ExchangeOpened(id)
-            | Event::ConnectionOpened(id)
-            | Event::UpstreamConnected(id)
-            | Event::ExchangeClosed(id) => Some(*id),
-            Event::Gateway(event) => event.exchange(),
             Event::HostLog { .. } => running.flatten(),
             Event::Finding(_) | Event::HostCrash { .. } => running.flatten().or(Some(exchange)),
-            Event::Step(_)
-            | Event::ClockMoved(_)
-            | Event::VmStarted { .. }
-            | Event::CallAnswered { .. }
-            | Event::GrpcAnswered { .. } => None,
+            of => of.exchange(),
         };
         of == Some(exchange)
     });

@@ -92,23 +92,10 @@ enum Exchange {
 }
 
 fn exchange_of(event: &Event) -> Exchange {
-    let named = |exchange: Option<ExchangeId>| exchange.map_or(Exchange::None, Exchange::This);
     match event {
-        Event::ExchangeOpened(exchange)
-        | Event::ConnectionOpened(exchange)
-        | Event::UpstreamConnected(exchange)
-        | Event::ExchangeClosed(exchange)
-        | Event::Input { exchange, .. }
-        | Event::Output { exchange, .. }
-        | Event::HostReply { exchange, .. } => Exchange::This(*exchange),
-        Event::Gateway(event) => named(event.exchange()),
-        Event::CallbackEntered(entered) => named(entered.exchange),
-        Event::CallbackLeft(left) => named(left.exchange),
-        Event::Hostcall(record) => named(record.exchange),
-        Event::Trap(trap) => named(trap.exchange),
         Event::CallAnswered { .. } | Event::GrpcAnswered { .. } => Exchange::Next,
         Event::HostLog { .. } | Event::Finding(_) | Event::HostCrash { .. } => Exchange::Same,
-        Event::Step(_) | Event::ClockMoved(_) | Event::VmStarted { .. } => Exchange::None,
+        of => of.exchange().map_or(Exchange::None, Exchange::This),
     }
 }
 

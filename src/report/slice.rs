@@ -1,7 +1,7 @@
 //! The part of a trace that stands beside a failure, the whole of it for `--trace`, and the log lines of a case.
 
 use super::paint::Paint;
-use crate::abi::{ExchangeId, PluginIndex};
+use crate::abi::PluginIndex;
 use crate::message::Part;
 use crate::runner::CaseResult;
 use crate::trace::show::{clipped, escaped, line};
@@ -80,7 +80,7 @@ fn is_noise(event: &Event) -> bool {
 
 /// The head of the request that an event belongs to.
 fn request(case: &CaseResult, at: usize) -> Option<usize> {
-    let exchange = exchange(case.events.get(at)?)?;
+    let exchange = case.events.get(at)?.exchange()?;
     case.events.iter().take(at).position(|event| match event {
         Event::Input { exchange: of, from: Peer::Client, part: Part::Headers { .. } } => *of == exchange,
         _ => false,
@@ -92,31 +92,6 @@ fn callback(case: &CaseResult, at: usize) -> Option<usize> {
     let inside = matches!(case.events.get(at)?, Event::Hostcall(_) | Event::Trap(_) | Event::CallbackLeft(_));
     let entered = case.events.iter().take(at).rposition(|event| matches!(event, Event::CallbackEntered(_)));
     entered.filter(|_| inside)
-}
-
-fn exchange(event: &Event) -> Option<ExchangeId> {
-    match event {
-        Event::Input { exchange, .. } | Event::Output { exchange, .. } | Event::HostReply { exchange, .. } => {
-            Some(*exchange)
-        }
-        Event::ExchangeOpened(exchange)
-        | Event::ConnectionOpened(exchange)
-        | Event::UpstreamConnected(exchange)
-        | Event::ExchangeClosed(exchange) => Some(*exchange),
-        Event::Gateway(event) => event.exchange(),
-        Event::CallbackEntered(entered) => entered.exchange,
-        Event::Hostcall(record) => record.exchange,
-        Event::CallbackLeft(left) => left.exchange,
-        Event::Trap(trap) => trap.exchange,
-        Event::Step(_)
-        | Event::ClockMoved(_)
-        | Event::VmStarted { .. }
-        | Event::CallAnswered { .. }
-        | Event::GrpcAnswered { .. }
-        | Event::Finding(_)
-        | Event::HostLog { .. }
-        | Event::HostCrash { .. } => None,
-    }
 }
 
 /// The last log lines of a case, with a heading; nothing where nothing was logged.

@@ -117,6 +117,34 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The exchange that it names. What the host says or finds names none.
+    pub fn exchange(&self) -> Option<ExchangeId> {
+        match self {
+            Self::ExchangeOpened(exchange)
+            | Self::ConnectionOpened(exchange)
+            | Self::UpstreamConnected(exchange)
+            | Self::ExchangeClosed(exchange)
+            | Self::Input { exchange, .. }
+            | Self::Output { exchange, .. }
+            | Self::HostReply { exchange, .. } => Some(*exchange),
+            Self::Gateway(event) => event.exchange(),
+            Self::CallbackEntered(entered) => entered.exchange,
+            Self::CallbackLeft(left) => left.exchange,
+            Self::Hostcall(record) => record.exchange,
+            Self::Trap(trap) => trap.exchange,
+            Self::Step(_)
+            | Self::ClockMoved(_)
+            | Self::VmStarted { .. }
+            | Self::CallAnswered { .. }
+            | Self::GrpcAnswered { .. }
+            | Self::HostLog { .. }
+            | Self::Finding(_)
+            | Self::HostCrash { .. } => None,
+        }
+    }
+}
+
 /// The marker that the driver puts before each step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepStarted {

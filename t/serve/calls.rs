@@ -1,6 +1,7 @@
 //! Calls that plugins make while they are served: to origins and gRPC services on the loopback.
 
 use super::ends::{Origin, Peer, eventually, header, plugin, settings, upstream};
+use super::same;
 use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
 use pwtest::abi::LogLevel;
@@ -29,10 +30,6 @@ pub fn trials() -> Vec<Trial> {
         ("serve: a counter of all workers", counter),
     ];
     tests.iter().map(|(name, test)| Trial::test(*name, *test)).collect()
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(actual: T, expected: T) -> Result<(), Failed> {
-    if actual == expected { Ok(()) } else { Err(format!("expected {expected:?}\n     got {actual:?}").into()) }
 }
 
 /// What plugins log, with the worker that it comes from.
