@@ -80,12 +80,25 @@ impl StateFile {
         self.replace(state).map_err(|error| self.failed("written", error))
     }
 
-    fn replace(&self, state: &Value) -> io::Result<()> {
-        let folder = match self.path.parent() {
+    /// Whether it could be written, before there is anything to write.
+    pub fn try_folder(&self) -> Result<(), StateError> {
+        self.beside().map(drop).map_err(|error| self.failed("written", error))
+    }
+
+    fn folder(&self) -> &Path {
+        match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             Some(_) | None => Path::new("."),
-        };
-        let mut new = tempfile::Builder::new().prefix(".pwtest-state-").tempfile_in(folder)?;
+        }
+    }
+
+    /// A new file in the same folder, which goes away unless it is moved.
+    fn beside(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new().prefix(".pwtest-state-").tempfile_in(self.folder())
+    }
+
+    fn replace(&self, state: &Value) -> io::Result<()> {
+        let mut new = self.beside()?;
         if let Ok(old) = fs::metadata(&self.path) {
             new.as_file().set_permissions(old.permissions())?;
         }
@@ -95,7 +108,7 @@ impl StateFile {
         new.as_file().sync_all()?;
         new.persist(&self.path).map_err(|error| error.error)?;
         // The name, too, has to be on the disk; not every system lets a folder be opened.
-        match File::open(folder) {
+        match File::open(self.folder()) {
             Ok(folder) => folder.sync_all(),
             Err(_) => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! One worker: a thread with a runtime, listening sockets, a pool of upstream connections, and a host.
 
 use super::downstream::Connection;
+use super::listen::BACKLOG;
 use super::live::Live;
 use super::observer::WorkerFailure;
 use super::pool::Pool;
@@ -14,12 +15,13 @@ use crate::host::store::HostId;
 use crate::host::store::queues::Owner;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
@@ -53,7 +55,9 @@ pub(super) struct Worker {
     retired: RefCell<Vec<Rc<Live>>>,
     stopping: Cell<bool>,
     connections: RefCell<BTreeMap<u64, Option<Waker>>>,
-    /// A connection has ended, or the worker stops.
+    /// Sockets that are listened on.
+    listening: Cell<usize>,
+    /// A connection has ended, or a socket is no longer listened on, or the worker stops.
     changed: Notify,
     /// What a panic said that came out of a host: nobody knows what state that is in.
     broken: RefCell<Option<String>>,
@@ -218,6 +222,7 @@ pub(super) fn run(
             retired: RefCell::default(),
             stopping: Cell::new(false),
             connections: RefCell::default(),
+            listening: Cell::new(0),
             changed: Notify::new(),
             broken: RefCell::default(),
             broke: Notify::new(),
@@ -248,7 +253,13 @@ fn begin(worker: &Rc<Worker>, generation: Generation, listeners: Vec<TcpListener
     worker.replace(Live::start(worker, generation)?);
     for listener in listeners {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Worker)?;
-        tokio::task::spawn_local(accept(worker.clone(), listener));
+        worker.listening.set(worker.listening.get() + 1);
+        let worker = worker.clone();
+        tokio::task::spawn_local(async move {
+            accept(&worker, listener).await;
+            worker.listening.set(worker.listening.get().saturating_sub(1));
+            worker.changed.notify_waiters();
+        });
     }
     Ok(())
 }
@@ -323,7 +334,7 @@ async fn stop(worker: &Rc<Worker>, grace: Duration) {
     let all_gone = async {
         loop {
             let changed = worker.changed.notified();
-            if worker.connections() == 0 {
+            if worker.connections() == 0 && worker.listening.get() == 0 {
                 return;
             }
             changed.await;
@@ -335,14 +346,14 @@ async fn stop(worker: &Rc<Worker>, grace: Duration) {
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
+async fn accept(worker: &Rc<Worker>, listener: tokio::net::TcpListener) {
     let server = listener.local_addr();
     let Ok(server) = server else { return };
     loop {
         // Taken before the state is looked at, so that no change is missed.
         let changed = worker.changed.notified();
         if worker.is_stopping() {
-            return;
+            return last(worker, listener, server);
         }
         if worker.connections() >= worker.settings().bounds.connections {
             changed.await;
@@ -353,17 +364,32 @@ async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener) {
             () = changed => continue,
         };
         match accepted {
-            Ok((io, client)) => {
-                let _ = io.set_nodelay(true);
-                let server = io.local_addr().unwrap_or(server);
-                let connection = Connection::new(&worker, io, client, server);
-                tokio::task::spawn_local(connection.serve_all());
-            }
+            Ok((io, client)) => begin_connection(worker, io, client, server),
             // Out of descriptors, most likely: a connection that ends gives one back.
             Err(error) if is_about_us(&error) => tokio::time::sleep(Duration::from_millis(50)).await,
             Err(_) => {}
         }
     }
+}
+
+/// Who has connected is served; from here on others are refused, though the socket is kept for a worker in this one's
+/// place.
+fn last(worker: &Rc<Worker>, listener: tokio::net::TcpListener, server: SocketAddr) {
+    // The runtime need not have heard of them yet, so the system is asked.
+    let Ok(listener) = listener.into_std() else { return };
+    for (io, client) in (0..BACKLOG).map_while(|_| listener.accept().ok()) {
+        if let Ok(io) = io.set_nonblocking(true).and_then(|()| TcpStream::from_std(io)) {
+            begin_connection(worker, io, client, server);
+        }
+    }
+    let _ = socket2::SockRef::from(&listener).shutdown(std::net::Shutdown::Both);
+}
+
+fn begin_connection(worker: &Rc<Worker>, io: TcpStream, client: SocketAddr, server: SocketAddr) {
+    let _ = io.set_nodelay(true);
+    let server = io.local_addr().unwrap_or(server);
+    let connection = Connection::new(worker, io, client, server);
+    tokio::task::spawn_local(connection.serve_all());
 }
 
 /// An error of accept that is not about the one connection.

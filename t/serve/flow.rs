@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         ("a plugin sees the request and changes the response", with_plugin),
         ("a reload loses nothing, and contexts end", reload),
         ("stopping lets requests end", stop),
+        ("who has connected before the stop is served", late),
     ])
 }
 
@@ -250,4 +251,20 @@ fn stop() -> Result<(), Failed> {
     same(header(&head, "connection"), Some("close"))?;
     drop(client);
     holds(eventually(|| stopping.is_finished()), "the server should have stopped")
+}
+
+/// nginx closes connections without a request under way when it stops, but not those that have never had one.
+fn late() -> Result<(), Failed> {
+    let (origin, _) = Origin::answering(OK);
+    for _ in 0..20 {
+        let server = plain(&origin);
+        let mut clients: Vec<_> = (0..4).map(|_| Peer::to(&server)).collect();
+        clients.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let stopping = std::thread::spawn(move || server.stop(super::ends::PATIENCE));
+        for mut client in clients.drain(..) {
+            same(client.message().1.as_str(), "hello")?;
+        }
+        stopping.join().map_err(|_| "the server panicked")?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ pub fn refusals() -> Result<(), String> {
         ("a.wat", &says("one")),
         ("bad.wasm", "no module"),
         ("bad.yaml", "wasm: { plugins: [ { name: a, file: a.wat } ] }\n"),
+        ("plugins.yaml", "wasm: { plugins: [ { name: a, file: a.wat, priority: 1 } ] }\n"),
         (
             "routes.yaml",
             "wasm: { plugins: [ { name: a, file: a.wat, priority: 1 } ] }\nroutes: [ { uri: /, upstream: { type: roundrobin, nodes: { '127.0.0.1:1': 1 } } } ]\n",
@@ -36,6 +37,11 @@ pub fn refusals() -> Result<(), String> {
         (&["--plugin", "a.wat", "--upstream", url, "--error-log", "none/x"], 2, "`none/x` can't be written"),
         (&["--plugin", "a.wat", "--upstream", url, "--state", "s.json"], 2, "give one of the two"),
         (&["routes.yaml", "--state", "s.json"], 2, "give one of the two"),
+        (
+            &["plugins.yaml", "--listen", "0", "--admin", "0", "--state", "none/s.json"],
+            2,
+            "none/s.json can't be written",
+        ),
         (&["--plugin", "none.wasm", "--upstream", url], 3, "failed to load plugin [none] err: "),
         (&["--plugin", "bad.wasm", "--upstream", url], 3, "failed to load plugin [bad] err: "),
     ];

@@ -120,6 +120,11 @@ pub fn drains() -> Result<(), String> {
     // The plugin has seen it, so it is under way.
     server.stderr.wait_for(" one, client")?;
     server.signal("TERM");
+    // Somebody new is sent elsewhere at once, not kept waiting for the end.
+    let refused =
+        || std::net::TcpStream::connect(address).is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused);
+    super::support::wait(refused).map_err(|()| "it still listens".to_owned())?;
+    expect(!client.is_finished(), "while a request is under way", server.stderr.now())?;
     let reply = client.join().map_err(|_| "a client panicked".to_owned())??;
     expect(reply.status == 200 && reply.body == "hello world\n", "it is answered", &reply)?;
     expect(server.end()? == Some(0), "it ends well", server.stderr.now())?;

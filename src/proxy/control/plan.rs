@@ -67,7 +67,10 @@ impl Plan {
         state: Option<StateFile>,
     ) -> Result<Self, ControlError> {
         let kept = match &state {
-            Some(file) => file.read()?.map(|value| (file, value)),
+            Some(file) => {
+                file.try_folder()?;
+                file.read()?.map(|value| (file, value))
+            }
             None => None,
         };
         let resources = match kept {

@@ -34,6 +34,8 @@ use tokio::time::Instant;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a request's body that are read for nothing, so that the connection can go on behind it.
 const DISCARDED: u64 = 256 << 10;
+/// How long a new connection is listened to while the server stops.
+const LAST: Duration = Duration::from_millis(100);
 /// How long a client that is sent away may take to read why.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -172,7 +174,8 @@ impl Connection {
     fn fresh(&mut self, cx: &mut Context<'_>) -> Step {
         let input = &self.wire.input;
         if input.is_empty() && self.worker.is_stopping() {
-            return self.turn(State::Ended);
+            // Who connected before may have asked already.
+            self.deadline = self.deadline.min(Instant::now() + LAST);
         }
         if !input.is_empty() {
             let known = input.len().min(PREFACE.len());
