@@ -24,6 +24,7 @@ use super::log::Severity;
 use super::reload::EVERY;
 use super::signals::{Signals, Wish};
 use super::state::StateFile;
+use crate::host::Host;
 use crate::host::store::Stores;
 use change::Why;
 use plan::{Frame, Now};
@@ -32,6 +33,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 
 /// How long requests under way have to end, and then the logs to be written.
 const GRACE: Duration = Duration::from_secs(10);
@@ -78,15 +80,7 @@ impl Control {
     async fn steer(self: Arc<Self>, admin: Option<TcpListener>, ready: impl FnOnce()) -> io::Result<Ended> {
         let mut signals = Signals::listen()?;
         let admin = match admin {
-            Some(listener) => {
-                listener.set_nonblocking(true)?;
-                let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-                let guard = Guard { open: self.now.lock().await.admin.keys.is_empty(), loopback };
-                let control = self.clone();
-                let answer = move |asked| control.clone().answer(asked);
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                Some(tokio::task::spawn_local(admin::serve(listener, guard, answer)))
-            }
+            Some(listener) => Some(self.clone().listen(listener).await?),
             None => None,
         };
         ready();
@@ -119,14 +113,20 @@ impl Control {
         self.stop(&mut signals).await
     }
 
+    /// Has the admin API answered on a task of its own, which needs a `LocalSet`; [`run`](Self::run) does it by itself.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener) -> io::Result<JoinHandle<()>> {
+        listener.set_nonblocking(true)?;
+        let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+        let guard = Guard { open: self.now.lock().await.admin.keys.is_empty(), loopback };
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let answer = move |asked| self.clone().answer(asked);
+        Ok(tokio::task::spawn_local(admin::serve(listener, guard, answer)))
+    }
+
     async fn stop(self: Arc<Self>, signals: &mut Signals) -> io::Result<Ended> {
         self.journal.errors().say(Severity::Notice, "stopping: requests under way have some time to end");
         let control = self.clone();
-        let stopping = tokio::task::spawn_blocking(move || {
-            // Whoever still has it in use is waited for.
-            let server = control.server.write().unwrap_or_else(PoisonError::into_inner).take();
-            server.into_iter().for_each(|server| server.stop(GRACE));
-        });
+        let stopping = tokio::task::spawn_blocking(move || control.stop_serving(GRACE));
         let ended = tokio::select! {
             _ = stopping => Ended::Gracefully,
             () = async { while signals.next().await != Wish::Stop {} } => Ended::AtOnce,
@@ -137,6 +137,21 @@ impl Control {
         };
         self.journal.stop(within);
         Ok(ended)
+    }
+
+    /// Stops the server: what is under way has so long to end.
+    pub fn stop_serving(&self, grace: Duration) {
+        // Whoever still has it in use is waited for.
+        let server = self.server.write().unwrap_or_else(PoisonError::into_inner).take();
+        server.into_iter().for_each(|server| server.stop(grace));
+    }
+
+    /// [`Running::act`], as long as it serves.
+    pub fn act(&self, act: impl Fn(&mut Host) + Send + Sync + 'static) {
+        let _ = self.with_server(|server| {
+            server.act(act);
+            Ok(())
+        });
     }
 
     /// Does something that takes long and that nothing else may be done beside.

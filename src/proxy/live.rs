@@ -84,7 +84,9 @@ impl Live {
             over: Cell::new(false),
             generation,
         });
-        live.spawn_ticks();
+        if matches!(clock, Clock::System { .. }) {
+            live.spawn_ticks();
+        }
         for plugin in live.generation.serves.plugins() {
             let started = live.run(|host| match live.gate {
                 None => host.add_plugin(plugin.clone()),

@@ -3,10 +3,10 @@
 use super::listen;
 use super::observer::WorkerFailure;
 use super::settings::{Generation, Settings};
-use super::worker::{self, Charge, Order};
+use super::worker::{self, Act, Charge, Order};
 use crate::gateway::config::Config;
 use crate::host::store::HostId;
-use crate::host::{Population, StartError};
+use crate::host::{Host, Population, StartError};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ const START: Duration = Duration::from_secs(120);
 /// Between two workers in one place: what breaks at once, again and again, must not take all of the processor.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How long a worker may take to say what lives there.
+/// How long a worker may take to do something at once, and to say what lives there.
 const COUNT: Duration = Duration::from_secs(5);
 
 /// Starts servers.
@@ -172,6 +172,22 @@ impl Running {
     pub fn set_config(&self, config: &Arc<Config>) {
         for worker in &self.workers {
             let _ = worker.orders.send(Order::Configure(config.clone()));
+        }
+    }
+
+    /// Has something done to the host of every worker that new requests go to, and waits for it: for what no request
+    /// and no configuration can say, as to move a clock that stands.
+    pub fn act(&self, act: impl Fn(&mut Host) + Send + Sync + 'static) {
+        let act: Act = Arc::new(act);
+        let tell = |worker: &Handle| {
+            let (sender, done) = sync_channel(1);
+            let _ = worker.orders.send(Order::Act(act.clone(), sender));
+            done
+        };
+        let told: Vec<_> = self.workers.iter().map(tell).collect();
+        for done in told {
+            // One that is gone does not do it.
+            let _ = done.recv_timeout(COUNT);
         }
     }
 

@@ -32,7 +32,8 @@ pub struct Settings {
     pub observer: Arc<dyn Observer>,
     /// What plugins keep, over all workers and reloads.
     pub stores: Stores,
-    /// What plugins take for the time; without one the system's. Timers and timeouts keep to the system's.
+    /// What plugins take for the time; without one the system's. One that stands is moved by
+    /// [`Running::act`](super::Running::act), and so are their timers then. Timeouts keep to the system's.
     pub clock: Option<Clock>,
     /// Where plugins have their randomness from.
     pub entropy: Entropy,

@@ -10,9 +10,9 @@ use super::settings::{Generation, Settings};
 use crate::abi::QueueId;
 use crate::gateway::balance::Balancer;
 use crate::gateway::config::Config;
-use crate::host::Population;
 use crate::host::store::HostId;
 use crate::host::store::queues::Owner;
+use crate::host::{Host, Population};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -26,6 +26,9 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::LocalSet;
 
+/// Something that is done to a host.
+pub(super) type Act = Arc<dyn Fn(&mut Host) + Send + Sync>;
+
 /// What a worker is told to do.
 pub(super) enum Order {
     /// Build a host, and say whether it started. It does not serve yet.
@@ -38,6 +41,8 @@ pub(super) enum Order {
     Configure(Arc<Config>),
     /// Say what lives here.
     Count(SyncSender<Population>),
+    /// Do this to the host that serves, and say when it is done.
+    Act(Act, SyncSender<()>),
     /// A queue of a host here has a message.
     QueueReady { owner: Owner, queue: QueueId },
     /// Accept nothing more, let what is under way end, finish the contexts, and go.
@@ -309,6 +314,12 @@ async fn obey(worker: &Rc<Worker>, charge: &mut Charge) {
             }
             Some(Order::Count(answer)) => {
                 let _ = answer.send(worker.population());
+            }
+            Some(Order::Act(act, done)) => {
+                if let Some(live) = worker.live() {
+                    live.run(|host| act(host));
+                }
+                let _ = done.send(());
             }
             Some(Order::QueueReady { owner, queue }) => {
                 if let Some(live) = worker.host(owner.host) {

@@ -17,6 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -115,10 +116,12 @@ fn may_be_repeated(call: &HttpCall, error: &hyper::Error) -> bool {
 /// The request as it is written; none if it can't be.
 fn request(call: &HttpCall) -> Option<http::Request<Once>> {
     let path = find(call, b":path").map_or(&b"/"[..], |path| path);
+    // apisix.md 4.3; and nothing else can stand there (RFC 9112 3.2).
+    let path = if path.starts_with(b"/") || path == b"*" { Cow::from(path) } else { [b"/", path].concat().into() };
     let authority = find(call, b":authority").or_else(|| find(call, b"host"));
     let mut request = http::Request::new(Once(call.body.clone()));
     *request.method_mut() = find(call, b":method").map_or(Ok(http::Method::GET), |m| m[..].try_into()).ok()?;
-    *request.uri_mut() = path.try_into().ok()?;
+    *request.uri_mut() = path[..].try_into().ok()?;
     if request.method() == http::Method::CONNECT {
         return None;
     }
