@@ -1,36 +1,39 @@
-//! Which cases can be played through sockets, and why the others can't.
+//! Which cases can be played through sockets, and why the others can't. Nobody is left out for what he does: only for
+//! what the served proxy does not have.
 
+use super::plan;
 use super::play::{is_refused, takes_too_long};
-use pwtest::abi::{Callback, Status};
+use super::services::are_clear;
+use pwtest::abi::Status;
+use pwtest::host::profile::Profile;
 use pwtest::runner::{CaseResult, CaseStatus};
-use pwtest::scenario::{Case, Request, Scenario, Step, StepKind};
-use pwtest::trace::{Entry, Event, HostcallRecord, HostcallResult, TrapKind, Value};
+use pwtest::scenario::{Case, Request, Scenario, Spanned, Step, StepKind};
+use pwtest::trace::{Event, HostcallRecord, HostcallResult, TrapKind, Value};
 
 /// Why a case is not played; `None` where it is.
-pub fn reason(scenario: &Scenario, case: &Case, result: &CaseResult) -> Option<&'static str> {
+pub fn reason(
+    scenario: &Scenario,
+    case: &Case,
+    profile: &'static Profile,
+    result: &CaseResult,
+) -> Option<&'static str> {
     match result.status {
         CaseStatus::Passed => {}
         CaseStatus::Skipped(_) => return Some("it is skipped"),
         CaseStatus::Failed | CaseStatus::NotStarted | CaseStatus::Unseen => return Some("it does not pass in memory"),
     }
-    if result.refusal.is_some() {
-        return Some("the host refuses the plugin");
-    }
-    let last = case.steps.len().saturating_sub(1);
-    if case.steps.iter().take(last).any(|step| matches!(step.kind, StepKind::Shutdown)) {
-        return Some("the plugins go before the end");
-    }
     given(scenario)
         .or_else(|| case.steps.iter().find_map(step))
-        .or_else(|| happened(&result.events))
+        .or_else(|| happened(scenario, &result.events))
         .or_else(|| mixed(case))
+        .or_else(|| services(case, profile, result))
 }
 
 /// What only a host in memory can be given.
 fn given(scenario: &Scenario) -> Option<&'static str> {
     match () {
-        () if !scenario.properties.is_empty() => Some("the scenario gives properties"),
-        () if !scenario.foreign.is_empty() => Some("the scenario gives foreign functions"),
+        // By addresses requests are routed, and those of sockets can't be chosen.
+        () if scenario.gateway.is_some() && !scenario.properties.is_empty() => Some("a gateway is given properties"),
         () if scenario.limits.fuel.is_some() => Some("the proxy counts no fuel"),
         () => None,
     }
@@ -38,17 +41,16 @@ fn given(scenario: &Scenario) -> Option<&'static str> {
 
 fn step(step: &Step) -> Option<&'static str> {
     match &step.kind {
-        StepKind::Advance(_) => Some("virtual time passes"),
-        StepKind::Admin(_) => Some("the admin API is called"),
         StepKind::Connect(_) => Some("TCP is not served"),
-        StepKind::Reconfigure { .. } => Some("a plugin gets a new configuration"),
-        StepKind::ForeignFunction { .. } => Some("the host calls a foreign function of the plugin"),
-        StepKind::Shutdown | StepKind::Request(_) | StepKind::Concurrent(_) => {
-            if !step.callouts.is_empty() {
-                return Some("calls are made");
-            }
-            step.requests().find_map(request)
-        }
+        // There the clock is the system's.
+        StepKind::Admin(call) if call.target.value.contains("ttl=") => Some("objects of the admin API expire"),
+        StepKind::Admin(_)
+        | StepKind::Advance(_)
+        | StepKind::Reconfigure { .. }
+        | StepKind::ForeignFunction { .. }
+        | StepKind::Shutdown
+        | StepKind::Request(_)
+        | StepKind::Concurrent(_) => step.requests().find_map(request),
     }
 }
 
@@ -60,22 +62,17 @@ fn request(request: &Request) -> Option<&'static str> {
     }
 }
 
-fn happened(events: &[Event]) -> Option<&'static str> {
-    if !events.iter().any(|event| matches!(event, Event::ExchangeOpened(_))) {
-        return Some("nothing is asked");
-    }
+fn happened(scenario: &Scenario, events: &[Event]) -> Option<&'static str> {
+    let given =
+        |(path, _): &(Spanned<String>, _)| path.value.starts_with("source") || path.value.starts_with("destination");
+    let addresses = scenario.properties.iter().any(given);
     events.iter().find_map(|event| match event {
-        Event::CallbackEntered(entered) if entered.callback == Entry::Callback(Callback::OnTick) => Some("timers tick"),
         Event::Trap(trap) if trap.kind == TrapKind::OutOfFuel => Some("the proxy counts no fuel"),
-        Event::HostCrash { .. } => Some("the host that is imitated dies"),
-        Event::Hostcall(record) if reads_addresses(record) => Some("plugins read addresses, which sockets choose"),
-        Event::Hostcall(record) if calls(record) => Some("calls are made"),
+        Event::Hostcall(record) if !addresses && reads_addresses(record) => {
+            Some("plugins read addresses, which sockets choose")
+        }
         _ => None,
     })
-}
-
-fn calls(record: &HostcallRecord) -> bool {
-    matches!(record.name, "proxy_http_call" | "proxy_grpc_call" | "proxy_grpc_stream")
 }
 
 fn reads_addresses(record: &HostcallRecord) -> bool {
@@ -86,6 +83,12 @@ fn reads_addresses(record: &HostcallRecord) -> bool {
     let ends = ["source", "destination"].map(|end| ["address", "port"].map(|what| format!("{end}\0{what}")));
     record.result == HostcallResult::Status(Status::Ok)
         && path.is_some_and(|path| ends.iter().flatten().any(|of| path == of.as_bytes()))
+}
+
+/// Upstreams of calls that are each one server.
+fn services(case: &Case, profile: &'static Profile, result: &CaseResult) -> Option<&'static str> {
+    let calls = plan::calls(case, profile, &result.events);
+    (!are_clear(&calls)).then_some("a service is there for some calls and not for others")
 }
 
 /// An upstream that is there for some and not for others.

@@ -194,13 +194,15 @@ async fn take2(response: h2::client::ResponseFuture, seen: &Seen) -> Result<(), 
     Ok(())
 }
 
-fn fields(map: &http::HeaderMap) -> Headers {
+/// Fields as they came.
+pub fn fields(map: &http::HeaderMap) -> Headers {
     map.iter()
         .map(|(name, value)| (Bytes::from(name.as_str().to_owned()), Bytes::copy_from_slice(value.as_bytes())))
         .collect()
 }
 
-fn map(headers: &Headers) -> Result<http::HeaderMap, Failed> {
+/// Fields for the library, without pseudo headers.
+pub fn map(headers: &Headers) -> Result<http::HeaderMap, Failed> {
     let mut map = http::HeaderMap::new();
     for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(b":")) {
         map.append(http::HeaderName::from_bytes(name)?, http::HeaderValue::from_bytes(value)?);

@@ -12,6 +12,7 @@
 //!   such a request is cut off with its connection;
 //! - `host` beside an equal `:authority`: HTTP/1.1 has one line for both;
 //! - `x-forwarded-port`, where it is the port that the server got from the system: in memory it is APISIX's 9080;
+//! - how long an answer to a call took, where a plugin logs it;
 //! - white space around values, which HTTP/1.1 can't keep (RFC 9112 5.1).
 
 use super::play::Played;
@@ -47,8 +48,20 @@ pub fn differences(events: &[Event], written: &[Event], played: &Played) -> Vec<
     if asked != played.arrivals {
         all.push(format!("requests at the origin: {asked} in memory, {} served", played.arrivals));
     }
-    if let Some(line) = logs(events, &played.events).filter(|_| logs(written, &played.events).is_some()) {
+    for (at, answered) in played.admin.iter().enumerate() {
+        message(&mut all, &format!("admin API {}", at + 1), &answered.memory, &answered.served, true);
+    }
+    for (at, called) in played.calls.iter().enumerate() {
+        let who = format!("call {}", at + 1);
+        match &called.served {
+            Some(served) => message(&mut all, &who, &called.memory, served, false),
+            None if called.answered => all.push(format!("{who}: did not come")),
+            None => {}
+        }
+    }
+    if let (Some(line), Some(other)) = (logs(events, &played.events), logs(written, &played.events)) {
         all.push(line);
+        all.push(format!("{other}, as HTTP/1.1 has it"));
     }
     all
 }
@@ -74,12 +87,29 @@ fn was_unreachable(events: &[Event], id: ExchangeId) -> bool {
 fn logs(memory: &[Event], served: &[Event]) -> Option<String> {
     let lines = |events: &[Event]| -> Vec<String> {
         let lines = views::logs(events).filter(|line| line.plugin.is_some());
-        lines.map(|line| format!("{}: {}", line.level.name(), String::from_utf8_lossy(&line.message))).collect()
+        lines
+            .map(|line| format!("{}: {}", line.level.name(), untimed(&String::from_utf8_lossy(&line.message))))
+            .collect()
     };
     let (memory, served) = (lines(memory), lines(served));
     let at = (0..memory.len().max(served.len())).find(|at| memory.get(*at) != served.get(*at))?;
     let shown = |lines: &[String]| lines.get(at).map_or("nothing".to_owned(), |line| short(line));
     Some(format!("log {}: {} in memory, {} served", at + 1, shown(&memory), shown(&served)))
+}
+
+/// How many milliseconds an answer took is another number every time.
+fn untimed(text: &str) -> String {
+    const TIME: &str = "x-envoy-upstream-service-time";
+    let mut parts = text.split(TIME);
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_digit()).unwrap_or(0);
+        let (before, rest) = part.split_at(end);
+        whole += TIME;
+        whole += before;
+        whole += rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    whole
 }
 
 fn message(all: &mut Vec<String>, who: &str, memory: &SeenMessage, served: &SeenMessage, end: bool) {

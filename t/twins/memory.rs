@@ -2,7 +2,7 @@
 
 use crate::scenarios;
 use pwtest::runner::{self, CaseResult, RunEvent, RunOptions};
-use pwtest::scenario::{Reply, Request, Scenario, StepKind, Upstream};
+use pwtest::scenario::{Callout, CalloutReply, Reply, Request, Scenario, StepKind, Upstream};
 
 /// Every case of a scenario under each of its hosts.
 pub fn run(scenario: &Scenario) -> Result<Vec<CaseResult>, String> {
@@ -23,8 +23,10 @@ pub fn written(scenario: &Scenario) -> Scenario {
     let mut scenario = scenario.clone();
     for step in scenario.cases.iter_mut().flat_map(|case| &mut case.steps) {
         request(&mut step.kind);
+        callouts(&mut step.callouts);
         for item in step.items_mut() {
             request(&mut item.kind);
+            callouts(&mut item.callouts);
         }
     }
     scenario
@@ -40,7 +42,18 @@ fn request(kind: &mut StepKind) {
     }
 }
 
-fn says_nothing(reply: &Reply) -> bool {
+fn callouts(callouts: &mut [Callout]) {
+    for callout in callouts {
+        if let CalloutReply::Reply(reply, _) = &mut callout.reply
+            && says_nothing(reply)
+        {
+            reply.headers.push(("content-length".into(), "0".into()));
+        }
+    }
+}
+
+/// Whether an answer has nothing behind its head, and does not say so.
+pub fn says_nothing(reply: &Reply) -> bool {
     let framing =
         |name: &[u8]| name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding");
     reply.body.is_none()

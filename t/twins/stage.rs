@@ -1,11 +1,12 @@
 //! A server for one case, and what it says of itself: the trace of its host, by which the ends know when a piece has
 //! been taken.
 
+use super::plan::Key;
+use pwtest::abi::Callback;
 use pwtest::abi::ExchangeId;
 use pwtest::gateway::config::Config;
 use pwtest::gateway::document::Gateway;
-use pwtest::gateway::forward::UpstreamStatus;
-use pwtest::gateway::model::{Node, Route, Service, Timeout, Upstream, UpstreamRef};
+use pwtest::gateway::model::{Node, Objects, Route, Service, Timeout, Upstream, UpstreamRef};
 use pwtest::host::engine::{Heart, Metering, ModuleCache, metered_engine};
 use pwtest::host::env::{Clock, Entropy};
 use pwtest::host::limits::{Limits, Work};
@@ -13,13 +14,16 @@ use pwtest::host::profile::Profile;
 use pwtest::host::store::HostId;
 use pwtest::host::{PluginConfig, TrapPolicy};
 use pwtest::message::Part;
-use pwtest::proxy::{Generation, Observer, Running, Server, Serves, Settings};
+use pwtest::proxy::control::Modules;
+use pwtest::proxy::{ClusterError, Clusters, Generation, Observer, Resolve, Running, Server, Serves, Settings};
 use pwtest::runner::{Plugins, gateway_of, plugin_config};
 use pwtest::scenario::{Scenario, TrapRequest, TrapVm};
-use pwtest::trace::{Event, Peer};
+use pwtest::trace::{Entry, Event, GatewayEvent, Peer};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+use wasmtime::Engine;
 
 /// A guest that computes for so long hangs.
 const BEATS: u64 = 3000;
@@ -38,15 +42,21 @@ pub enum Ends {
     Nowhere,
 }
 
-/// Modules that stop by the clock: compiled once for all trials.
-fn plugins() -> &'static Plugins {
-    static PLUGINS: OnceLock<(Plugins, Heart)> = OnceLock::new();
-    let (plugins, _) = PLUGINS.get_or_init(|| {
+/// For modules that stop by the clock.
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<(Engine, Heart)> = OnceLock::new();
+    let (engine, _) = ENGINE.get_or_init(|| {
         let engine = metered_engine(&ModuleCache::User, Metering::Beats).expect("an engine");
         let heart = Heart::of(&engine).expect("a thread");
-        (Plugins::new(engine), heart)
+        (engine, heart)
     });
-    plugins
+    engine
+}
+
+/// Compiled once for all trials.
+fn plugins() -> &'static Plugins {
+    static PLUGINS: OnceLock<Plugins> = OnceLock::new();
+    PLUGINS.get_or_init(|| Plugins::new(engine().clone()))
 }
 
 /// Keeps the trace of the server's host.
@@ -164,17 +174,40 @@ pub fn asked(events: &[Event]) -> Vec<ExchangeId> {
     events.iter().filter_map(head).collect()
 }
 
+/// How often plugins were called by their timers.
+pub fn ticks(events: &[Event]) -> usize {
+    let on_tick = Entry::Callback(Callback::OnTick);
+    events
+        .iter()
+        .filter(|event| matches!(event, Event::CallbackEntered(entered) if entered.callback == on_tick))
+        .count()
+}
+
+/// How many answers to an HTTP call plugins were told of.
+pub fn answers(events: &[Event], key: Key) -> usize {
+    let of = |event: &&Event| matches!(event, Event::CallAnswered { call, plugin, .. } if (*plugin, *call) == key);
+    events.iter().filter(of).count()
+}
+
+/// How many pieces of the answer to a gRPC call.
+pub fn grpc_answers(events: &[Event], key: Key) -> usize {
+    let of = |event: &&Event| matches!(event, Event::GrpcAnswered { call, plugin, .. } if (*plugin, *call) == key);
+    events.iter().filter(of).count()
+}
+
 /// Starts a server with the plugins of a scenario.
 pub fn start(
     scenario: &Scenario,
     profile: &'static Profile,
     upstream: SocketAddr,
     ends: Ends,
+    clusters: Clusters,
+    resolve: Resolve,
     watch: &Arc<Watch>,
 ) -> Result<Running, String> {
     let timeout = Timeout { read_ms: if ends == Ends::TooLate { SHORT } else { LONG }, ..Timeout::default() };
     let serves = match gateway_of(scenario).map_err(|error| error.render(false))? {
-        Some(read) => through_gateway(&read.gateway, profile, upstream, timeout, ends)?,
+        Some(read) => through_gateway(&read.gateway, profile, timeout, ends)?,
         None => through_chain(scenario, profile, upstream, timeout)?,
     };
     let mut generation = Generation::new(profile, serves);
@@ -184,10 +217,12 @@ pub fn start(
         memory: scenario.limits.memory.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
     };
     generation.policy = policy(scenario, profile);
+    generation.clusters = Arc::new(clusters);
     let mut settings = Settings::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
     settings.observer = watch.clone();
     settings.clock = Some(Clock::starting_at(scenario.clock_ns));
     settings.entropy = Entropy::seeded(scenario.seed);
+    settings.resolve = Arc::new(resolve);
     if let Some(buffer) = scenario.limits.buffer {
         settings.bounds.held_bytes = usize::try_from(buffer).unwrap_or(usize::MAX);
     }
@@ -209,11 +244,10 @@ fn through_chain(
     Ok(Serves::Chain { plugins: configs, upstream: Arc::new(upstream) })
 }
 
-/// The scenario's gateway, with the origin in the place of every node.
+/// The scenario's gateway. Where its nodes are is said when they are resolved.
 fn through_gateway(
     gateway: &Gateway,
     profile: &'static Profile,
-    origin: SocketAddr,
     timeout: Timeout,
     ends: Ends,
 ) -> Result<Serves, String> {
@@ -222,38 +256,50 @@ fn through_gateway(
         let code = plugins().get(&plugin.file, profile).map_err(|error| error.to_string())?;
         configs.push(PluginConfig::gateway_entry(&plugin.name, code));
     }
-    let moved = |upstream: &Arc<Upstream>| {
-        let mut upstream = Upstream::clone(upstream);
-        for (at, node) in upstream.nodes.iter_mut().enumerate() {
-            // Nobody is at any of these, and they are as many as in memory.
-            let host =
-                if ends == Ends::Nowhere { format!("127.0.0.{}", at % 250 + 1) } else { origin.ip().to_string() };
-            (node.host, node.port) = (host.into(), origin.port());
-        }
-        upstream.timeout = timeout;
-        Arc::new(upstream)
-    };
-    let inline = |of: &Option<UpstreamRef>| match of {
-        Some(UpstreamRef::Inline(upstream)) => Some(UpstreamRef::Inline(moved(upstream))),
-        other => other.clone(),
-    };
     let mut objects = gateway.resources.objects();
-    objects.upstreams = objects.upstreams.iter().map(moved).collect();
-    objects.routes = objects
-        .routes
-        .iter()
-        .map(|of| Arc::new(Route { upstream: inline(&of.upstream), ..Route::clone(of) }))
-        .collect();
-    objects.services = objects
-        .services
-        .iter()
-        .map(|of| Arc::new(Service { upstream: inline(&of.upstream), ..Service::clone(of) }))
-        .collect();
+    if ends == Ends::TooLate {
+        impatient(&mut objects, timeout);
+    }
     Ok(Serves::Gateway {
         plugins: configs,
         config: Arc::new(Config::compile(gateway.resources.plugins(), objects)),
-        show_upstream_status: UpstreamStatus::default(),
+        show_upstream_status: gateway.options.show_upstream_status,
     })
+}
+
+/// Nobody is waited for as long as the scenario says.
+fn impatient(objects: &mut Objects, timeout: Timeout) {
+    let hasty = |upstream: &Arc<Upstream>| Arc::new(Upstream { timeout, ..Upstream::clone(upstream) });
+    let inline = |of: &Option<UpstreamRef>| match of {
+        Some(UpstreamRef::Inline(upstream)) => Some(UpstreamRef::Inline(hasty(upstream))),
+        other => other.clone(),
+    };
+    objects.upstreams.iter_mut().for_each(|upstream| *upstream = hasty(upstream));
+    let route = |of: &Arc<Route>| Arc::new(Route { upstream: inline(&of.upstream), ..Route::clone(of) });
+    objects.routes = objects.routes.iter().map(route).collect();
+    let service = |of: &Arc<Service>| Arc::new(Service { upstream: inline(&of.upstream), ..Service::clone(of) });
+    objects.services = objects.services.iter().map(service).collect();
+}
+
+/// Where the nodes are that a gateway chose in memory.
+pub fn resolve_nodes(events: &[Event], to: SocketAddr, resolve: &mut Resolve) -> Result<(), String> {
+    let nodes: BTreeSet<&str> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Gateway(GatewayEvent::Node { node, .. }) => Some(node.as_str()),
+            _ => None,
+        })
+        .collect();
+    for node in nodes {
+        let node = node.parse().map_err(|error: ClusterError| error.to_string())?;
+        resolve.insert(node, to).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Modules for a server whose configuration is changed.
+pub fn modules(profile: &'static Profile) -> Modules {
+    Modules::new(engine().clone(), profile)
 }
 
 fn policy(scenario: &Scenario, profile: &Profile) -> TrapPolicy {
