@@ -2,7 +2,36 @@
 //!
 //! An address is refused with APISIX's text; a prefix that is too long for its address is refused, too.
 
+use bytes::Bytes;
 use std::net::IpAddr;
+
+/// An address as nginx writes it; an IPv4 address that came in through an IPv6 socket counts as IPv4.
+pub fn text(address: IpAddr) -> Bytes {
+    match address.to_canonical() {
+        // In every request that goes out: formatting costs five times as much.
+        IpAddr::V4(address) => {
+            let (mut text, mut length) = ([0; 15], 0);
+            let mut push = |byte| {
+                text[length] = byte;
+                length += 1;
+            };
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    push(b'.');
+                }
+                if octet >= 100 {
+                    push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    push(b'0' + octet / 10 % 10);
+                }
+                push(b'0' + octet % 10);
+            }
+            Bytes::copy_from_slice(&text[..length])
+        }
+        IpAddr::V6(address) => address.to_string().into(),
+    }
+}
 
 /// Addresses and ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +93,14 @@ fn range(text: &str) -> Option<Range> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_text_of_an_address_is_the_usual_one() {
+        for address in ["0.0.0.0", "1.20.103.255", "10.0.9.99", "127.0.0.1", "255.255.255.255", "::1", "fe80::1:2"] {
+            assert_eq!(text(address.parse().expect("an address")), address);
+        }
+        assert_eq!(text("::ffff:10.0.0.1".parse().expect("an address")), "10.0.0.1");
+    }
 
     /// Section 7.3: `remote_addr(s)` are addresses or CIDR ranges.
     #[test]

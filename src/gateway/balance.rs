@@ -5,6 +5,7 @@
 
 mod hash;
 
+use super::address;
 use super::facts::RequestFacts;
 use super::model::{Balance, HashOn, Node, Upstream};
 use super::variables::{Value, Variable, Variables};
@@ -92,7 +93,7 @@ fn key_of(facts: &RequestFacts<'_>, hash_on: HashOn, key: &str) -> Vec<u8> {
         HashOn::Cookie => text(&variables, &Variable::of(&format!("cookie_{key}"))),
         HashOn::VarsCombinations => combination(&variables, key),
     });
-    of_request.unwrap_or_else(|| facts.client.to_canonical().to_string().into_bytes())
+    of_request.unwrap_or_else(|| address::text(facts.client).into())
 }
 
 fn text(variables: &Variables<'_>, variable: &Variable) -> Option<Vec<u8>> {

@@ -4,11 +4,12 @@
 //! Pure functions, the same for the runner and the proxy. Headers of one connection only are dropped; how a body is
 //! framed is the connection's business.
 
+use super::address;
 use super::facts::RequestFacts;
 use super::model::{Node, PassHost, Scheme, Upstream};
 use super::target::Websocket;
 use super::uri;
-use crate::message::Headers;
+use crate::message::{Headers, same_name};
 use bytes::Bytes;
 
 /// `Server` of every answer: the version whose behaviour the gateway has.
@@ -48,23 +49,25 @@ impl Destination<'_> {
 /// sent.
 pub fn request(headers: &Headers, facts: &RequestFacts<'_>, to: &Destination<'_>) -> Headers {
     let host = to.host(facts);
-    let mut out = Headers::new();
+    let of_connection = Named::by(headers);
+    // Pseudo headers stay in front; `host` and five of the client's come to what there is.
+    let mut out: Vec<(Bytes, Bytes)> = Vec::with_capacity(headers.len() + 7);
     for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(b":")) {
         match &name[..] {
             b":authority" => {}
-            b":scheme" => out.append(name.clone(), "http"),
-            _ => out.append(name.clone(), value.clone()),
+            b":scheme" => out.push((name.clone(), Bytes::from_static(b"http"))),
+            _ => out.push((name.clone(), value.clone())),
         }
     }
     if !host.is_empty() {
-        out.append(":authority", host.clone());
-        out.append("host", host);
+        out.push((Bytes::from_static(b":authority"), host.clone()));
+        out.push((Bytes::from_static(b"host"), host));
     }
     match to.upstream.scheme {
         Scheme::Http => add_client(&mut out, headers, facts),
         Scheme::Grpc => {
-            out.append("content-type", "application/grpc");
-            out.append("te", "trailers");
+            out.push((Bytes::from_static(b"content-type"), Bytes::from_static(b"application/grpc")));
+            out.push((Bytes::from_static(b"te"), Bytes::from_static(b"trailers")));
         }
     }
     let upgrade = match to.websocket {
@@ -72,13 +75,14 @@ pub fn request(headers: &Headers, facts: &RequestFacts<'_>, to: &Destination<'_>
         Websocket::Refused => None,
     };
     if let Some(upgrade) = upgrade {
-        out.append("upgrade", upgrade.clone());
-        out.append("connection", headers.get(b"connection").cloned().unwrap_or_else(|| "upgrade".into()));
+        let connection = headers.get(b"connection").cloned().unwrap_or_else(|| "upgrade".into());
+        out.push((Bytes::from_static(b"upgrade"), upgrade.clone()));
+        out.push((Bytes::from_static(b"connection"), connection));
     }
-    let of_connection = Named::by(headers);
     let mut cookies = Vec::new();
     for (name, value) in headers.iter() {
-        let keep = match kind(name) {
+        let kind = kind(name);
+        let keep = match kind {
             Kind::Pseudo | Kind::Host | Kind::Hop | Kind::Upgrade => false,
             Kind::Forwarded => to.upstream.scheme == Scheme::Grpc,
             Kind::ContentType => to.upstream.scheme == Scheme::Http,
@@ -93,37 +97,48 @@ pub fn request(headers: &Headers, facts: &RequestFacts<'_>, to: &Destination<'_>
             Kind::Other => !of_connection.has(name),
         };
         if keep {
-            let value = if kind(name) == Kind::Te { Bytes::from_static(b"trailers") } else { value.clone() };
-            out.append(name.clone(), value);
+            let value = if kind == Kind::Te { Bytes::from_static(b"trailers") } else { value.clone() };
+            out.push((name.clone(), value));
         }
     }
     match cookies[..] {
         [] => {}
-        [one] => out.append("cookie", one.clone()),
+        [one] => out.push((Bytes::from_static(b"cookie"), one.clone())),
         // HTTP/2 may send them apart; HTTP/1.1 may not.
-        _ => out.append("cookie", cookies.iter().map(|cookie| &cookie[..]).collect::<Vec<_>>().join(&b"; "[..])),
+        _ => {
+            let all = cookies.iter().map(|cookie| &cookie[..]).collect::<Vec<_>>().join(&b"; "[..]);
+            out.push((Bytes::from_static(b"cookie"), all.into()));
+        }
     }
-    out
+    out.into_iter().collect()
 }
 
 /// `X-Real-IP` and `X-Forwarded-*`: the client's address is added, the rest stays as the client had it.
-fn add_client(out: &mut Headers, headers: &Headers, facts: &RequestFacts<'_>) {
-    let address = facts.client.to_canonical().to_string();
+fn add_client(out: &mut Vec<(Bytes, Bytes)>, headers: &Headers, facts: &RequestFacts<'_>) {
+    let address = address::text(facts.client);
     let said = |name: &'static [u8]| headers.get(name).filter(|value| !value.is_empty()).cloned();
-    let mut path: Vec<u8> = Vec::new();
-    for earlier in headers.get_all(b"x-forwarded-for") {
-        path.extend_from_slice(earlier);
-        path.extend_from_slice(b", ");
-    }
-    path.extend_from_slice(address.as_bytes());
-    out.append("x-real-ip", address);
-    out.append("x-forwarded-for", path);
-    let scheme = || Bytes::copy_from_slice(facts.scheme);
-    out.append("x-forwarded-proto", said(b"x-forwarded-proto").unwrap_or_else(scheme));
+    let mut path = headers.get_all(b"x-forwarded-for").peekable();
+    let path = match path.peek() {
+        None => address.clone(),
+        Some(_) => {
+            path.flat_map(|earlier| [&earlier[..], b", "]).chain([&address[..]]).collect::<Vec<_>>().concat().into()
+        }
+    };
+    let scheme = || match facts.scheme {
+        b"http" => Bytes::from_static(b"http"),
+        other => Bytes::copy_from_slice(other),
+    };
     let host = || facts.host(uri::parse(facts.target).ok().and_then(|uri| uri.authority)).into();
-    out.append("x-forwarded-host", said(b"x-forwarded-host").unwrap_or_else(host));
     let port = || facts.server_port.to_string().into();
-    out.append("x-forwarded-port", said(b"x-forwarded-port").unwrap_or_else(port));
+    for (name, value) in [
+        ("x-real-ip", address),
+        ("x-forwarded-for", path),
+        ("x-forwarded-proto", said(b"x-forwarded-proto").unwrap_or_else(scheme)),
+        ("x-forwarded-host", said(b"x-forwarded-host").unwrap_or_else(host)),
+        ("x-forwarded-port", said(b"x-forwarded-port").unwrap_or_else(port)),
+    ] {
+        out.push((Bytes::from_static(name.as_bytes()), value));
+    }
 }
 
 /// When the client is told of the upstream's status.
@@ -187,27 +202,26 @@ fn kind(name: &[u8]) -> Kind {
     if name.first() == Some(&b':') {
         return Kind::Pseudo;
     }
-    const KINDS: [(&[u8], Kind); 17] = [
-        (b"te", Kind::Te),
-        (b"host", Kind::Host),
-        (b"cookie", Kind::Cookie),
-        (b"expect", Kind::Expect),
-        (b"upgrade", Kind::Upgrade),
-        (b"connection", Kind::Hop),
-        (b"keep-alive", Kind::Hop),
-        (b"proxy-connection", Kind::Hop),
-        (b"transfer-encoding", Kind::Hop),
-        (b"http2-settings", Kind::Hop),
-        (b"x-real-ip", Kind::Forwarded),
-        (b"x-forwarded-for", Kind::Forwarded),
-        (b"x-forwarded-proto", Kind::Forwarded),
-        (b"x-forwarded-host", Kind::Forwarded),
-        (b"x-forwarded-port", Kind::Forwarded),
-        (b"content-type", Kind::ContentType),
-        (b"content-length", Kind::ContentLength),
-    ];
-    let found = KINDS.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
-    found.map_or(Kind::Other, |(_, kind)| *kind)
+    // By length first: most names are none of these.
+    let same = |known: &[u8]| same_name(name, known);
+    match name.len() {
+        2 if same(b"te") => Kind::Te,
+        4 if same(b"host") => Kind::Host,
+        6 if same(b"cookie") => Kind::Cookie,
+        6 if same(b"expect") => Kind::Expect,
+        7 if same(b"upgrade") => Kind::Upgrade,
+        9 if same(b"x-real-ip") => Kind::Forwarded,
+        10 if same(b"connection") || same(b"keep-alive") => Kind::Hop,
+        12 if same(b"content-type") => Kind::ContentType,
+        14 if same(b"content-length") => Kind::ContentLength,
+        14 if same(b"http2-settings") => Kind::Hop,
+        15 if same(b"x-forwarded-for") => Kind::Forwarded,
+        16 if same(b"proxy-connection") => Kind::Hop,
+        16 if same(b"x-forwarded-host") || same(b"x-forwarded-port") => Kind::Forwarded,
+        17 if same(b"transfer-encoding") => Kind::Hop,
+        17 if same(b"x-forwarded-proto") => Kind::Forwarded,
+        _ => Kind::Other,
+    }
 }
 
 /// Headers that a message says are of its connection.
@@ -220,7 +234,7 @@ impl<'a> Named<'a> {
     }
 
     fn has(&self, name: &[u8]) -> bool {
-        self.0.iter().any(|named| named.eq_ignore_ascii_case(name))
+        self.0.iter().any(|named| same_name(named, name))
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A name is read once, when the configuration is compiled. A name that nothing is known of has no value, as in APISIX.
 
+use super::address;
 use super::facts::RequestFacts;
 use super::uri::{self, BadTarget, Uri};
 use std::borrow::Cow;
@@ -132,9 +133,9 @@ impl<'a> Variables<'a> {
             },
             Variable::Method => Cow::Borrowed(facts.method),
             Variable::Host => Cow::Borrowed(&self.host),
-            Variable::ClientAddress => text(facts.client.to_canonical().to_string()),
+            Variable::ClientAddress => Cow::Owned(address::text(facts.client).into()),
             Variable::ClientPort => text(facts.client_port.to_string()),
-            Variable::ServerAddress => text(facts.server.to_canonical().to_string()),
+            Variable::ServerAddress => Cow::Owned(address::text(facts.server).into()),
             Variable::ServerPort => text(facts.server_port.to_string()),
             Variable::ServerName => Cow::Borrowed(b"_"),
             Variable::Protocol => match facts.protocol {

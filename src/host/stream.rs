@@ -67,7 +67,7 @@ impl Host {
             })
             .collect();
         let started = self.world.clock.realtime_ns();
-        let mut exchange = Exchange::new(id, filters, info, started);
+        let mut exchange = Box::new(Exchange::new(id, filters, info, started));
         exchange.tcp = tcp;
         exchange.trace_start = self.world.recorder.events().len();
         self.world.exchanges.insert(id, exchange);
@@ -143,11 +143,11 @@ impl Host {
     }
 
     pub(super) fn ex(&self, id: ExchangeId) -> Option<&Exchange> {
-        self.world.exchanges.get(&id)
+        self.world.exchanges.get(&id).map(|e| &**e)
     }
 
     pub(super) fn ex_mut(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
-        self.world.exchanges.get_mut(&id)
+        self.world.exchanges.get_mut(&id).map(|e| &mut **e)
     }
 
     pub(super) fn stage_mut(&mut self, id: ExchangeId, filter: usize, direction: Direction) -> Option<&mut Stage> {

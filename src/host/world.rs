@@ -26,7 +26,7 @@ pub struct World {
     /// The trace.
     pub recorder: Recorder,
     /// Exchanges that are not closed.
-    pub exchanges: BTreeMap<ExchangeId, Exchange>,
+    pub exchanges: BTreeMap<ExchangeId, Box<Exchange>>,
     /// Shared data, queues and the values of metrics, in common with other hosts where the driver says so.
     pub stores: Seat,
     /// The ids of metrics.

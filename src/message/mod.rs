@@ -4,7 +4,7 @@
 
 mod headers;
 
-pub use headers::Headers;
+pub use headers::{Headers, same_name};
 
 use bytes::Bytes;
 

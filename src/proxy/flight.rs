@@ -56,6 +56,8 @@ pub(super) struct Flight {
     out: Outgoing,
     link: Link,
     way: Way,
+    /// When this turn began: what happens in it happens then, and the clock is read once.
+    now: Instant,
     /// The last time that the upstream did anything, or was asked to.
     since: Instant,
     tries: Vec<Try>,
@@ -114,6 +116,7 @@ impl Flight {
             out: Outgoing { whole: true, ..Outgoing::default() },
             link: Link::Idle,
             way,
+            now: began,
             since: began,
             try_began: began,
             first_asked: began,
@@ -130,20 +133,36 @@ impl Flight {
     }
 
     /// Does what can be done. Whatever came of it for the client is in [`Flight::next_part`].
-    pub(super) fn advance(&mut self, cx: &mut Context<'_>, client: &mut dyn Client) -> Result<(), ClientFault> {
+    pub(super) fn advance(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        client: &mut dyn Client,
+    ) -> Result<(), ClientFault> {
         self.lane.wake_me(cx.waker());
-        let bound = self.worker.settings().bounds.waiting_bytes;
-        loop {
-            let mut moved = self.poll_client(cx, client, bound)?;
-            moved |= self.poll_link(cx, bound);
-            if !moved || self.lane.is_closed() || self.lane.client_bytes() >= bound {
-                break;
-            }
-        }
+        self.lane.attend(true);
+        self.now = self.now.max(now);
+        let advanced = self.advance_both(cx, client);
+        self.lane.attend(false);
+        advanced?;
         if self.lane.is_closed() {
             self.let_go();
         }
         Ok(())
+    }
+
+    fn advance_both(&mut self, cx: &mut Context<'_>, client: &mut dyn Client) -> Result<(), ClientFault> {
+        let bound = self.worker.settings().bounds.waiting_bytes;
+        loop {
+            let mut moved = self.poll_client(cx, client, bound)?;
+            moved |= self.poll_link(cx, bound);
+            if self.lane.is_closed() {
+                return Ok(());
+            }
+            if !moved || self.lane.client_bytes() >= bound {
+                return self.poll_gone(cx, client, bound);
+            }
+        }
     }
 
     /// The next piece for the client.
@@ -201,6 +220,7 @@ impl Flight {
 
     /// That moment has come.
     pub(super) fn too_late(&mut self) {
+        self.now = Instant::now();
         self.fail(Fault::TimedOut);
     }
 
@@ -223,6 +243,15 @@ impl Flight {
     fn feed(&mut self, act: impl FnOnce(&mut Host, ExchangeId)) {
         let exchange = self.exchange;
         self.live.run(|host| act(host, exchange));
+        if !self.live.generation.serves.plugins().is_empty() {
+            // They may have taken their time.
+            self.now = Instant::now();
+        }
+    }
+
+    /// The time, as of the last turn.
+    pub(super) fn now(&self) -> Instant {
+        self.now
     }
 
     fn poll_client(
@@ -234,11 +263,8 @@ impl Flight {
         if self.lane.is_closed() {
             return Ok(false);
         }
-        if self.received || self.lane.upstream_bytes() + self.unsent() >= bound {
-            return match client.poll_gone(cx) {
-                Poll::Ready(()) => Err(ClientFault::Gone),
-                Poll::Pending => Ok(false),
-            };
+        if !self.reads_client(bound) {
+            return Ok(false);
         }
         let Poll::Ready(part) = client.poll_part(cx)? else { return Ok(false) };
         match &part {
@@ -253,6 +279,18 @@ impl Flight {
         Ok(true)
     }
 
+    fn reads_client(&self, bound: usize) -> bool {
+        !self.received && self.lane.upstream_bytes() + self.unsent() < bound
+    }
+
+    /// While nothing is read from the client, it may go away.
+    fn poll_gone(&mut self, cx: &mut Context<'_>, client: &mut dyn Client, bound: usize) -> Result<(), ClientFault> {
+        match self.reads_client(bound) || client.poll_gone(cx).is_pending() {
+            true => Ok(()),
+            false => Err(ClientFault::Gone),
+        }
+    }
+
     /// A node is asked.
     fn asks(&mut self, address: SocketAddr) {
         self.lane.asks(Some(address));
@@ -261,7 +299,7 @@ impl Flight {
 
     /// What became of the last try.
     fn note_try(&mut self, status: u16) {
-        let time = self.try_began.elapsed();
+        let time = self.now.duration_since(self.try_began);
         if let Some(last) = self.tries.last_mut()
             && last.status.is_none()
         {
@@ -292,7 +330,7 @@ impl Flight {
             }
             Link::Connecting(connecting, _) => {
                 let Poll::Ready(connected) = connecting.as_mut().poll(cx) else { return false };
-                self.since = Instant::now();
+                self.since = self.now;
                 match connected {
                     Ok((io, peer)) => {
                         self.asks(peer);
@@ -334,7 +372,7 @@ impl Flight {
     }
 
     fn ask(&mut self, node: Node) {
-        self.since = Instant::now();
+        self.since = self.now;
         self.try_began = self.since;
         let address = (node.host, node.port);
         match self.worker.pool.take(&address) {
@@ -360,7 +398,7 @@ impl Flight {
             }
             self.gateway_answers(refusal.status, refusal.body.unwrap_or_default());
         } else {
-            self.first_asked = Instant::now();
+            self.first_asked = self.now;
             if !self.choose() {
                 self.give_up(Fault::Refused);
             }
@@ -403,13 +441,13 @@ impl Flight {
                     self.upstream_host = headers.get(b":authority").cloned().unwrap_or_default();
                 }
                 link.send(forwarded.as_ref().unwrap_or(part));
-                self.since = Instant::now();
+                self.since = self.now;
                 moved = true;
             }
             let before = link.waiting();
             let flushed = link.poll_flush(cx);
             if link.waiting() != before {
-                self.since = Instant::now();
+                self.since = self.now;
                 moved = true;
             }
             if flushed.is_pending() || !self.take_outgoing() {
@@ -427,7 +465,7 @@ impl Flight {
             }
             let Poll::Ready(part) = link.poll_part(cx) else { break };
             moved = true;
-            self.since = Instant::now();
+            self.since = self.now;
             match part {
                 Ok(mut part) => {
                     if let Part::Headers { headers, .. } = &mut part {
@@ -486,7 +524,7 @@ impl Flight {
                         && (link.is_untouched() || is_idempotent(&self.lane.asker.method)) =>
                 {
                     self.out.again();
-                    self.since = Instant::now();
+                    self.since = self.now;
                     self.link = Link::Connecting(upstream::connect(&address, &self.worker.settings().resolve), address);
                     return;
                 }
@@ -512,7 +550,7 @@ impl Flight {
 
     /// Another node is asked, or this is what counts as the fault.
     fn try_next(&mut self, fault: Fault, connected: bool) -> Option<Fault> {
-        let (since, facts) = (self.first_asked.elapsed(), self.lane.asker.facts());
+        let (since, facts) = (self.now.duration_since(self.first_asked), self.lane.asker.facts());
         let next = self.way.after((fault, connected), since, &mut self.worker.balancer.borrow_mut(), &facts);
         match next {
             Next::Ask(node) => {

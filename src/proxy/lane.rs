@@ -59,6 +59,8 @@ pub(super) struct Lane {
     upstream_bytes: Cell<usize>,
     answered: Cell<bool>,
     closed: Cell<bool>,
+    /// The task that serves it is at work on it, and will look.
+    attended: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -83,6 +85,7 @@ impl Lane {
             upstream_bytes: Cell::new(0),
             answered: Cell::new(false),
             closed: Cell::new(false),
+            attended: Cell::new(false),
             waker: RefCell::default(),
         }
     }
@@ -171,8 +174,15 @@ impl Lane {
         }
     }
 
+    /// Whether the task that serves it looks anyway at what is put here from now on.
+    pub(super) fn attend(&self, attended: bool) {
+        self.attended.set(attended);
+    }
+
     pub(super) fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
+        if !self.attended.get()
+            && let Some(waker) = &*self.waker.borrow()
+        {
             waker.wake_by_ref();
         }
     }

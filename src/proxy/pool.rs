@@ -3,7 +3,7 @@
 use super::wire::Wire;
 use crate::gateway::model::KeepalivePool;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ struct Waiting {
 /// The idle connections of one worker. The one that was used last is used first.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    waiting: RefCell<HashMap<Address, Vec<Waiting>>>,
+    waiting: RefCell<BTreeMap<Address, Vec<Waiting>>>,
     sweeps: Cell<bool>,
 }
 

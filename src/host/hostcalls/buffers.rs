@@ -94,7 +94,7 @@ fn held(cx: &Cx, direction: Direction, of_tcp: bool) -> Content {
         let stage = cx.state.acting_stream().and_then(|stream| exchange.stage(stream.filter, direction));
         exchange.tcp.is_some() == of_tcp && stage.is_some_and(|stage| stage.buffer_visible)
     };
-    match exchange.is_some_and(visible) {
+    match exchange.is_some_and(|exchange| visible(exchange)) {
         true => Content::Body(direction),
         false => Content::ClosedBody,
     }

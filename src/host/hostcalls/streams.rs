@@ -60,7 +60,7 @@ fn direction(cx: &Cx, stream: StreamType) -> Option<Direction> {
 }
 
 fn acting_exchange<'a>(cx: &'a Cx) -> Option<&'a Exchange> {
-    cx.state.world.exchanges.get(&cx.state.acting_stream()?.exchange)
+    cx.state.world.exchanges.get(&cx.state.acting_stream()?.exchange).map(|e| &**e)
 }
 
 /// Envoy 1.40: continuing either direction forgets the *request's* maps at once (seen with both), so that they can't

@@ -46,9 +46,13 @@ impl Host {
         let head_only = self.has_no_body(id, &headers);
         let Some(e) = self.ex_mut(id) else { return };
         let early = std::mem::take(&mut e.response.headers);
-        let early = early.into_iter().filter(|(name, _)| !name.starts_with(b":"));
-        let (pseudo, rest): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(name, _)| name.starts_with(b":"));
-        e.response.headers = pseudo.into_iter().chain(early).chain(rest).collect();
+        e.response.headers = if early.is_empty() {
+            headers
+        } else {
+            let early = early.into_iter().filter(|(name, _)| !name.starts_with(b":"));
+            let (pseudo, rest): (Vec<_>, Vec<_>) = headers.into_iter().partition(|(name, _)| name.starts_with(b":"));
+            pseudo.into_iter().chain(early).chain(rest).collect()
+        };
         e.response.arrived = true;
         e.response.complete_in = end;
         e.phases.responding = true;

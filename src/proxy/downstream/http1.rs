@@ -48,6 +48,8 @@ pub(in crate::proxy) struct Connection {
     server: SocketAddr,
     state: State,
     alarm: Alarm,
+    /// When it was polled last.
+    now: Instant,
     /// Until when the state may last.
     deadline: Instant,
     registered: bool,
@@ -120,11 +122,12 @@ enum Served {
 impl Connection {
     /// A connection that has just been accepted.
     pub(in crate::proxy) fn new(worker: &Rc<Worker>, io: TcpStream, client: SocketAddr, server: SocketAddr) -> Self {
-        let deadline = Instant::now() + worker.settings().timeouts.head;
+        let now = Instant::now();
+        let deadline = now + worker.settings().timeouts.head;
         let place = Place::new(worker);
         let state = State::Fresh;
         let (wire, alarm) = (Wire::new(io), Alarm::default());
-        Self { worker: worker.clone(), place, wire, client, server, state, alarm, deadline, registered: false }
+        Self { worker: worker.clone(), place, wire, client, server, state, alarm, now, deadline, registered: false }
     }
 
     fn head_bounds(&self) -> HeadBounds {
@@ -168,7 +171,7 @@ impl Connection {
     }
 
     fn within(&mut self, time: Duration) {
-        self.deadline = Instant::now() + time;
+        self.deadline = self.now + time;
     }
 
     fn fresh(&mut self, cx: &mut Context<'_>) -> Step {
@@ -234,7 +237,7 @@ impl Connection {
             }
         } else {
             if !std::mem::replace(begun, true) {
-                self.deadline = Instant::now() + self.worker.settings().timeouts.head;
+                self.deadline = self.now + self.worker.settings().timeouts.head;
             }
             match request::parse(&mut self.wire.input, scan, &bounds) {
                 Ok(Some(head)) => return self.open(head),
@@ -258,7 +261,7 @@ impl Connection {
             let line = scan.first_line(&self.wire.input);
             let (headers, body) = (Headers::new(), answer::message(refusal).1);
             let settings = self.worker.settings();
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            let left = self.deadline.saturating_duration_since(self.now);
             settings.observer.access(&Access {
                 worker: self.worker.index,
                 host: HostId(0),
@@ -291,7 +294,7 @@ impl Connection {
     fn open(&mut self, head: RequestHead) -> Step {
         let head_only = head.method == "HEAD";
         let refused = refused_upgrade(&head);
-        let now = Instant::now();
+        let now = self.now;
         let asker = Asker {
             connection: self.place.number,
             client: self.client,
@@ -331,7 +334,8 @@ impl Connection {
     fn serve(&mut self, cx: &mut Context<'_>) -> Step {
         let bounds = self.head_bounds();
         let State::Serving(serving) = &mut self.state else { return Step::Again };
-        let served = serving.poll(cx, &mut self.wire, &bounds, &self.worker);
+        let served = serving.poll(cx, self.now, &mut self.wire, &bounds, &self.worker);
+        self.now = serving.flight.now();
         match served {
             Served::NotYet => {
                 let timeouts = &self.worker.settings().timeouts;
@@ -420,7 +424,7 @@ impl Connection {
                 self.turn(State::Closing)
             }
             State::Serving(serving) => {
-                let now = Instant::now();
+                let now = self.now;
                 if serving.flight.deadline().is_some_and(|at| at <= now) {
                     serving.flight.too_late();
                     return Step::Again;
@@ -448,7 +452,14 @@ fn refused_upgrade(head: &RequestHead) -> Option<Refusal> {
 }
 
 impl Serving {
-    fn poll(&mut self, cx: &mut Context<'_>, wire: &mut Wire, bounds: &HeadBounds, worker: &Worker) -> Served {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        wire: &mut Wire,
+        bounds: &HeadBounds,
+        worker: &Worker,
+    ) -> Served {
         let waiting = worker.settings().bounds.waiting_bytes;
         loop {
             let answered = self.flight.is_answered();
@@ -456,12 +467,13 @@ impl Serving {
                 wire: &mut *wire,
                 body: &mut self.body,
                 continues: &mut self.continues,
+                now: self.flight.now().max(now),
                 since: &mut self.since,
                 bounds,
                 answered,
                 last_chunk_ends: self.flight.last_chunk_ends(),
             };
-            match self.flight.advance(cx, &mut client) {
+            match self.flight.advance(cx, now, &mut client) {
                 Ok(()) => {}
                 Err(ClientFault::Gone) => return Served::Gone,
                 Err(ClientFault::Refused(refusal)) => return Served::Refused(refusal),
@@ -482,7 +494,7 @@ impl Serving {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             if wire.out.len() != before {
-                self.since = Instant::now();
+                self.since = self.flight.now();
                 moved = true;
             }
             if !moved {
@@ -533,6 +545,7 @@ struct Reading<'a> {
     wire: &'a mut Wire,
     body: &'a mut Body,
     continues: &'a mut Continue,
+    now: Instant,
     since: &'a mut Instant,
     bounds: &'a HeadBounds,
     answered: bool,
@@ -552,7 +565,7 @@ impl Client for Reading<'_> {
         loop {
             match self.body.next(&mut self.wire.input, self.bounds) {
                 Ok(Some(piece)) => {
-                    *self.since = Instant::now();
+                    *self.since = self.now;
                     *self.continues = Continue::Told;
                     return Poll::Ready(Ok(match piece {
                         Piece::Data(bytes) => {
@@ -595,6 +608,7 @@ impl Future for Connection {
         if !std::mem::replace(&mut this.registered, true) {
             this.place.tell(cx.waker());
         }
+        this.now = Instant::now();
         loop {
             while let Step::Again = this.step(cx) {}
             if matches!(this.state, State::Ended) {
@@ -606,6 +620,7 @@ impl Future for Connection {
             match this.alarm.poll(cx, this.deadline) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(()) => {
+                    this.now = Instant::now();
                     this.too_late();
                 }
             }

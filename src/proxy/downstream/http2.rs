@@ -238,7 +238,7 @@ impl Stream {
     /// The next piece of the response; none where it has been broken off.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, ClientFault>> {
         loop {
-            self.flight.advance(cx, &mut self.client)?;
+            self.flight.advance(cx, Instant::now(), &mut self.client)?;
             if let Some(part) = self.flight.next_part() {
                 return Poll::Ready(Ok(Some(part)));
             }

@@ -187,16 +187,15 @@ fn trailers(buffer: &mut BytesMut, bounds: &HeadBounds) -> Result<Option<Headers
         }
         found.push(line);
     }
-    let all = buffer.split_to(at).freeze();
-    let mut headers = Vec::with_capacity(found.len());
-    for (start, end) in found {
-        let line = all.slice(start..end);
-        let (name, value) = head::split(&line)?;
-        let name = line[name].to_ascii_lowercase();
-        if may_trail(&name) {
-            headers.push((Bytes::from(name), line.slice(value)));
-        }
-    }
+    let mut all = buffer.split_to(at);
+    let split = |(start, end): (usize, usize)| {
+        let (name, value) = head::split(&mut all[start..end])?;
+        Ok((start..start + name, start + value.start..start + value.end))
+    };
+    let found = found.into_iter().map(split).collect::<Result<Vec<_>, Refusal>>()?;
+    let all = all.freeze();
+    let found = found.into_iter().map(|(name, value)| (all.slice(name), all.slice(value)));
+    let headers: Vec<_> = found.filter(|(name, _)| may_trail(name)).collect();
     Ok(Some(headers.into_iter().collect()))
 }
 

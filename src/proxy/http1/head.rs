@@ -65,6 +65,7 @@ pub fn length(buffer: &[u8], scan: &mut Scan, bounds: &HeadBounds) -> Result<Opt
 pub(in crate::proxy) const TOO_LARGE: Refusal = Refusal { status: 431, reason: "the head of the request is too large" };
 pub(in crate::proxy) const TARGET_TOO_LONG: Refusal =
     Refusal { status: 414, reason: "the target of the request is too long" };
+const TOO_MANY: Refusal = Refusal { status: 431, reason: "too many header lines" };
 
 /// A first line that is longer than a target may be: of a request, or of nothing at all.
 fn too_long(line: &[u8], bounds: &HeadBounds) -> Refusal {
@@ -79,7 +80,7 @@ fn too_long(line: &[u8], bounds: &HeadBounds) -> Refusal {
 
 /// The position of a byte, from a place on.
 pub fn find(buffer: &[u8], byte: u8, from: usize) -> Option<usize> {
-    buffer.get(from..)?.iter().position(|b| *b == byte).map(|at| at + from)
+    memchr::memchr(byte, buffer.get(from..)?).map(|at| at + from)
 }
 
 /// A character of a token (RFC 9110 5.6.2).
@@ -104,67 +105,80 @@ const TOKEN: [bool; 256] = {
 
 /// A character of a header's value: no control character but the tab.
 pub fn is_value(b: u8) -> bool {
-    b == b'\t' || (b >= b' ' && b != 0x7f)
+    (b == b'\t') | ((b >= b' ') & (b != 0x7f))
 }
 
-/// A head, cut off its buffer, that is read line by line.
+/// Characters of a header's value. All of them are looked at, so that many are at a time.
+pub fn are_value(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, b| all & is_value(*b))
+}
+
+/// A head, cut off its buffer, whose headers are taken one after the other.
 pub struct Lines {
     head: Bytes,
-    at: usize,
-    /// Lines of headers that may still come.
-    left: usize,
+    first: Range<usize>,
+    headers: std::vec::IntoIter<Line>,
+    /// What is wrong behind them.
+    wrong: Option<Refusal>,
+}
+
+/// Where a header's name and value are.
+struct Line {
+    name: Range<usize>,
+    value: Range<usize>,
 }
 
 impl Lines {
     /// The head of this length. Names of headers are lowered in place, so that nothing is copied.
     pub fn cut(buffer: &mut BytesMut, length: usize, bounds: &HeadBounds) -> Self {
         let mut head = buffer.split_to(length);
-        lower_names(&mut head);
-        Self { head: head.freeze(), at: 0, left: bounds.lines }
+        let end = find(&head, b'\n', 0).unwrap_or(head.len());
+        let first = 0..end - usize::from(head[..end].ends_with(b"\r"));
+        let mut headers = Vec::with_capacity(16);
+        let (mut at, mut wrong) = ((end + 1).min(head.len()), None);
+        while let Some(end) = find(&head, b'\n', at) {
+            let line = &mut head[at..end];
+            let length = line.len() - usize::from(line.ends_with(b"\r"));
+            if length == 0 {
+                break;
+            }
+            let room = headers.len() < bounds.lines;
+            match if room { split(&mut line[..length]) } else { Err(TOO_MANY) } {
+                Ok((name, value)) => {
+                    headers.push(Line { name: at..at + name, value: at + value.start..at + value.end })
+                }
+                Err(refusal) => {
+                    wrong = Some(refusal);
+                    break;
+                }
+            }
+            at = end + 1;
+        }
+        Self { head: head.freeze(), first, headers: headers.into_iter(), wrong }
     }
 
     /// The first line, without its end.
-    pub fn first(&mut self) -> Range<usize> {
-        self.next_line().unwrap_or(0..0)
-    }
-
-    /// The head itself, to take pieces of it by their place.
-    pub fn head(&self) -> &Bytes {
-        &self.head
+    pub fn first(&self) -> Bytes {
+        self.head.slice(self.first.clone())
     }
 
     /// The next header: name in lower case, and value.
     pub fn header(&mut self) -> Result<Option<(Bytes, Bytes)>, Refusal> {
-        let Some(line) = self.next_line().filter(|line| !line.is_empty()) else { return Ok(None) };
-        self.left = self.left.checked_sub(1).ok_or(Refusal { status: 431, reason: "too many header lines" })?;
-        let (start, text) = (line.start, &self.head[line]);
-        let (name, value) = split(text)?;
-        let at = |range: Range<usize>| self.head.slice(start + range.start..start + range.end);
-        Ok(Some((at(name), at(value))))
-    }
-
-    fn next_line(&mut self) -> Option<Range<usize>> {
-        let end = find(&self.head, b'\n', self.at)?;
-        let start = std::mem::replace(&mut self.at, end + 1);
-        let text = &self.head[start..end];
-        Some(start..end - usize::from(text.ends_with(b"\r")))
+        match (self.headers.next(), &self.wrong) {
+            (Some(Line { name, value }), _) => Ok(Some((self.head.slice(name), self.head.slice(value)))),
+            (None, Some(wrong)) => Err(*wrong),
+            (None, None) => Ok(None),
+        }
     }
 }
 
-/// Everything before the first colon of each line but the first.
-fn lower_names(head: &mut [u8]) {
-    let mut at = find(head, b'\n', 0).map_or(head.len(), |at| at + 1);
-    while at < head.len() {
-        let end = find(head, b'\n', at).unwrap_or(head.len());
-        let name = head[at..end].iter().position(|b| *b == b':').unwrap_or(0);
-        head[at..at + name].make_ascii_lowercase();
-        at = end + 1;
+/// The length of the name in a header line, and the place of the value. The name is lowered in place.
+pub(super) fn split(line: &mut [u8]) -> Result<(usize, Range<usize>), Refusal> {
+    let mut name = 0;
+    for b in line.iter_mut().take_while(|b| is_token(**b)) {
+        b.make_ascii_lowercase();
+        name += 1;
     }
-}
-
-/// The places of name and value in a header line.
-pub(super) fn split(line: &[u8]) -> Result<(Range<usize>, Range<usize>), Refusal> {
-    let name = line.iter().take_while(|b| is_token(**b)).count();
     match (name, line.get(name)) {
         (0, Some(b' ' | b'\t')) => return Err(Refusal::bad("a header line is folded")),
         (_, Some(b' ' | b'\t')) => return Err(Refusal::bad("a blank before the colon of a header")),
@@ -172,13 +186,13 @@ pub(super) fn split(line: &[u8]) -> Result<(Range<usize>, Range<usize>), Refusal
         _ => return Err(Refusal::bad("a header line is not `name: value`")),
     }
     let rest = &line[name + 1..];
-    if !rest.iter().all(|b| is_value(*b)) {
+    if !are_value(rest) {
         return Err(Refusal::bad("a control character in a header's value"));
     }
     let is_blank = |b: &&u8| matches!(**b, b' ' | b'\t');
     let front = rest.iter().take_while(is_blank).count();
     let back = rest[front..].iter().rev().take_while(is_blank).count();
-    Ok((0..name, name + 1 + front..line.len() - back))
+    Ok((name, name + 1 + front..line.len() - back))
 }
 
 /// The elements of a list, without blanks around them and without empty ones.

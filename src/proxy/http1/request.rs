@@ -58,8 +58,7 @@ pub fn parse(buffer: &mut BytesMut, scan: &mut Scan, bounds: &HeadBounds) -> Res
     *scan = Scan::default();
     // Four pseudo headers come in front, and `host` goes away.
     let mut lines = Lines::cut(buffer, length, bounds);
-    let first = lines.first();
-    let line = lines.head().slice(first);
+    let line = lines.first();
     read(&mut lines, &line, bounds).map(Some).inspect_err(|_| scan.refused = Some(line))
 }
 

@@ -32,8 +32,7 @@ pub fn parse(
     let Some(length) = head::length(buffer, scan, bounds)? else { return Ok(None) };
     *scan = Scan::default();
     let mut lines = Lines::cut(buffer, length, bounds);
-    let first = lines.first();
-    let line = lines.head().slice(first);
+    let line = lines.first();
     let (is_11, code, status) = status_line(&line)?;
     let mut headers = Vec::with_capacity(16);
     headers.push((Bytes::from_static(b":status"), code));

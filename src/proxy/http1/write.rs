@@ -7,7 +7,7 @@ use super::head;
 use super::request::Version;
 use crate::message::Headers;
 use crate::proxy::date::HttpDate;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
@@ -21,7 +21,9 @@ const SLICES: usize = 32;
 pub struct Outbox {
     /// Before what is in `tail`.
     chunks: VecDeque<Bytes>,
-    tail: BytesMut,
+    tail: Vec<u8>,
+    /// So much of the tail has been written.
+    gone: usize,
     length: usize,
 }
 
@@ -49,15 +51,21 @@ impl Outbox {
             return;
         }
         self.length += bytes.len();
-        if !self.tail.is_empty() {
-            self.chunks.push_back(self.tail.split().freeze());
+        if self.tail.len() > self.gone {
+            let mut tail = Bytes::from(std::mem::take(&mut self.tail));
+            tail.advance(std::mem::take(&mut self.gone));
+            self.chunks.push_back(tail);
         }
         self.chunks.push_back(bytes);
     }
 
+    fn tail(&self) -> &[u8] {
+        self.tail.get(self.gone..).unwrap_or_default()
+    }
+
     /// The bytes as slices for one write; says how many slices there are.
     pub fn slices<'a>(&'a self, into: &mut [IoSlice<'a>; SLICES]) -> usize {
-        let all = self.chunks.iter().map(|chunk| &chunk[..]).chain([&self.tail[..]]);
+        let all = self.chunks.iter().map(|chunk| &chunk[..]).chain([self.tail()]);
         let mut count = 0;
         for (slot, bytes) in into.iter_mut().zip(all.filter(|bytes| !bytes.is_empty())) {
             *slot = IoSlice::new(bytes);
@@ -73,7 +81,7 @@ impl Outbox {
 
     /// The bytes, if they are in one piece.
     pub fn single(&self) -> Option<&[u8]> {
-        self.chunks.is_empty().then_some(&self.tail[..])
+        self.chunks.is_empty().then(|| self.tail())
     }
 
     /// So many bytes have been written.
@@ -88,10 +96,14 @@ impl Outbox {
             count -= first.len();
             self.chunks.pop_front();
         }
-        if count >= self.tail.len() {
+        self.gone += count;
+        if self.gone >= self.tail.len() {
             self.tail.clear();
-        } else {
-            self.tail.advance(count);
+            self.gone = 0;
+        } else if self.gone > self.tail.len() / 2 {
+            // What is never written to its end must not grow for ever.
+            self.tail.drain(..self.gone);
+            self.gone = 0;
         }
     }
 
@@ -104,9 +116,10 @@ impl Outbox {
         if name.is_empty() || !name.iter().all(|b| head::is_token(*b)) {
             return;
         }
+        self.tail.reserve(name.len() + value.len() + 4);
         self.copy(name);
         self.copy(b": ");
-        if value.iter().all(|b| head::is_value(*b)) {
+        if head::are_value(value) {
             self.copy(value);
         } else {
             let harmless: Vec<u8> = value.iter().map(|b| if head::is_value(*b) { *b } else { b' ' }).collect();
@@ -184,16 +197,19 @@ fn is_ours(name: &[u8]) -> bool {
 
 /// Writes the head of a request to an upstream; gives how its body is written.
 pub fn request_head(out: &mut Outbox, headers: &Headers, end_of_stream: bool) -> Writing {
-    let text = |name: &[u8]| headers.get(name).filter(|value| !value.is_empty());
-    let line_part = |value: Option<&Bytes>, other: &'static [u8]| match value {
-        Some(value) if value.iter().all(|b| *b > b' ' && *b != 0x7f) => value.clone(),
-        _ => Bytes::from_static(other),
-    };
-    out.copy(&line_part(text(b":method").filter(|m| m.iter().all(|b| head::is_token(*b))), b"GET"));
-    out.copy(b" ");
-    out.copy(&line_part(text(b":path"), b"/"));
-    out.copy(b" HTTP/1.1\r\n");
-    out.line(b"host", headers.get(b":authority").map_or(&b""[..], |authority| authority));
+    let (mut method, mut path, mut authority) = (&b"GET"[..], &b"/"[..], &b""[..]);
+    for (name, value) in headers.iter() {
+        match &name[..] {
+            b":method" if !value.is_empty() && value.iter().all(|b| head::is_token(*b)) => method = value,
+            b":path" if !value.is_empty() && value.iter().all(|b| *b > b' ' && *b != 0x7f) => path = value,
+            b":authority" => authority = value,
+            _ => {}
+        }
+    }
+    for piece in [method, b" ", path, b" HTTP/1.1\r\n"] {
+        out.copy(piece);
+    }
+    out.line(b"host", authority);
     let mut length = None;
     let named = named_by_connection(headers);
     for (name, value) in headers.iter() {

@@ -71,7 +71,7 @@ pub(super) fn count(cx: &mut Cx, map: MapType, key: &[u8]) -> usize {
 
 fn request<'a>(cx: &'a mut Cx) -> Result<&'a mut Exchange, Status> {
     let stream = cx.state.acting_stream().ok_or(Status::BadArgument)?;
-    cx.state.world.exchanges.get_mut(&stream.exchange).ok_or(Status::BadArgument)
+    cx.state.world.exchanges.get_mut(&stream.exchange).map(|e| &mut **e).ok_or(Status::BadArgument)
 }
 
 /// A map as plugins see it.

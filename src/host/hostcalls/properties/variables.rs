@@ -84,7 +84,7 @@ fn plugin_name(cx: &mut Cx) -> Result<Bytes, Status> {
 
 fn exchange<'a>(cx: &'a mut Cx) -> Result<&'a mut Exchange, Status> {
     let stream = cx.state.acting_stream().ok_or(Status::BadArgument)?;
-    cx.state.world.exchanges.get_mut(&stream.exchange).ok_or(Status::BadArgument)
+    cx.state.world.exchanges.get_mut(&stream.exchange).map(|e| &mut **e).ok_or(Status::BadArgument)
 }
 
 /// What the scenario says of a variable; paths with several segments name none.
