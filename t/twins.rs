@@ -26,19 +26,19 @@ mod wire;
 use crate::scenarios;
 use crate::support::root;
 use libtest_mimic::{Failed, Trial};
-use pwtest::host::profile::{self, Profile};
-use pwtest::scenario::{self, Case, Scenario};
-use pwtest::trace::Event;
+use pwtest::host::profile;
+use pwtest::runner::CaseResult;
+use pwtest::scenario::{self, Scenario};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// One line for each case that differs: `FILE | CASE | HOST | REASON`.
 const EXCEPTIONS: &str = include_str!("twins.txt");
 /// Folders of scenarios below `t`.
 const FOLDERS: [&str; 7] = ["plugins", "streams", "apisix", "conformance", "hostcalls", "hosts", "findings"];
 /// Cases under a host that are played, at least: a test that plays nothing finds nothing.
-const LEAST: usize = 2200;
+const LEAST: usize = 2300;
 
 /// What became of a file.
 #[derive(Debug, Default, Clone)]
@@ -78,63 +78,78 @@ fn name(file: &Path) -> String {
     file.strip_prefix(&base).unwrap_or(file).with_extension("").display().to_string()
 }
 
+/// What became of a case under a host.
+enum Became {
+    Left(&'static str),
+    Played { label: String, differences: Vec<String> },
+}
+
+/// Plays every case of a file. They wait more than they compute, so each thread of the tests has some under way at once.
+fn play_file(file: &Path) -> Outcome {
+    const AT_ONCE: usize = 2;
+    let broken = |problem| Outcome { broken: Some(problem), ..Outcome::default() };
+    let scenario = match scenario::load(file) {
+        Ok(scenario) => memory::cut(scenario),
+        Err(problems) => return broken(pwtest::diagnostic::render_all(&problems, false)),
+    };
+    let runs = memory::run(&scenario).and_then(|plain| Ok((plain, memory::run(&memory::written(&scenario))?)));
+    let (results, written) = match runs {
+        Ok(runs) => runs,
+        Err(error) => return broken(error),
+    };
+    let (outcome, waiting) = (Mutex::new(Outcome::default()), Mutex::new(results.iter().zip(&written)));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE.min(results.len()) {
+            scope.spawn(|| {
+                loop {
+                    let next = waiting.lock().expect("no panic").next();
+                    let Some((result, written)) = next else { return };
+                    let became = play_case(file, &scenario, result, written);
+                    outcome.lock().expect("no panic").take(became);
+                }
+            });
+        }
+    });
+    outcome.into_inner().expect("no panic")
+}
+
+impl Outcome {
+    fn take(&mut self, became: Option<Became>) {
+        match became {
+            None => {}
+            Some(Became::Left(reason)) => *self.left.entry(reason).or_default() += 1,
+            Some(Became::Played { label, differences }) if differences.is_empty() => {
+                self.equal.insert(label);
+            }
+            Some(Became::Played { label, differences }) => {
+                self.differ.insert(label, differences);
+            }
+        }
+    }
+}
+
 /// Plays a case. One whose plugins give a call little time may be played again: on a busy machine it takes longer.
-fn differences(
-    scenario: &Scenario,
-    case: &Case,
-    profile: &'static Profile,
-    events: &[Event],
-    written: &[Event],
-) -> Vec<String> {
+fn play_case(file: &Path, scenario: &Scenario, result: &CaseResult, written: &CaseResult) -> Option<Became> {
     const TRIES: usize = 3;
+    let case = scenario.cases.iter().find(|case| case.name == result.name)?;
+    let profile = profile::by_name(result.profile)?;
+    if let Some(reason) = cast::reason(scenario, case, profile, result) {
+        return Some(Became::Left(reason));
+    }
+    let label = format!("{} | {} | {}", name(file), result.name, result.profile);
+    let tries = if exceptions().contains_key(&label) { 1 } else { TRIES };
     let mut differences = Vec::new();
-    for _ in 0..TRIES {
+    for _ in 0..tries {
         let hurried;
-        (differences, hurried) = match play::play(scenario, case, profile, events) {
-            Ok(played) => (compare::differences(events, written, &played), played.hurried),
+        (differences, hurried) = match play::play(scenario, case, profile, &result.events) {
+            Ok(played) => (compare::differences(&result.events, &written.events, &played), played.hurried),
             Err(error) => (vec![error], false),
         };
         if differences.is_empty() || !hurried {
             break;
         }
     }
-    differences
-}
-
-/// Plays every case of a file.
-fn play_file(file: &Path) -> Outcome {
-    let mut outcome = Outcome::default();
-    let scenario = match scenario::load(file) {
-        Ok(scenario) => scenario,
-        Err(problems) => {
-            outcome.broken = Some(pwtest::diagnostic::render_all(&problems, false));
-            return outcome;
-        }
-    };
-    let runs = memory::run(&scenario).and_then(|plain| Ok((plain, memory::run(&memory::written(&scenario))?)));
-    let (results, written) = match runs {
-        Ok(runs) => runs,
-        Err(error) => {
-            outcome.broken = Some(error);
-            return outcome;
-        }
-    };
-    for (result, written) in results.iter().zip(&written) {
-        let Some(case) = scenario.cases.iter().find(|case| case.name == result.name) else { continue };
-        let Some(profile) = profile::by_name(result.profile) else { continue };
-        if let Some(reason) = cast::reason(&scenario, case, profile, result) {
-            *outcome.left.entry(reason).or_default() += 1;
-            continue;
-        }
-        let label = format!("{} | {} | {}", name(file), result.name, result.profile);
-        let differences = differences(&scenario, case, profile, &result.events, &written.events);
-        if differences.is_empty() {
-            outcome.equal.insert(label);
-        } else {
-            outcome.differ.insert(label, differences);
-        }
-    }
-    outcome
+    Some(Became::Played { label, differences })
 }
 
 /// The exceptions, with their reasons.

@@ -1,8 +1,11 @@
 //! The runs in memory: as the scenario is written, and once more as HTTP/1.1 has to write it.
 
 use crate::scenarios;
+use bytes::Bytes;
 use pwtest::runner::{self, CaseResult, RunEvent, RunOptions};
-use pwtest::scenario::{Callout, CalloutReply, Reply, Request, Scenario, StepKind, Upstream};
+use pwtest::scenario::{
+    Body, Callout, CalloutReply, Case, Cut, Reply, Request, Scenario, SnapshotMode, StepKind, Upstream,
+};
 
 /// Every case of a scenario under each of its hosts.
 pub fn run(scenario: &Scenario) -> Result<Vec<CaseResult>, String> {
@@ -15,6 +18,51 @@ pub fn run(scenario: &Scenario) -> Result<Vec<CaseResult>, String> {
     let ran = runner::run(std::slice::from_ref(scenario), scenarios::plugins(), &RunOptions::default(), &mut on_event);
     ran.map_err(|error| error.to_string())?;
     Ok(results)
+}
+
+/// The same with a case of its own for each place where `cut: every` cuts a body, and for each byte by itself. How the end
+/// comes is HTTP's affair there.
+pub fn cut(mut scenario: Scenario) -> Scenario {
+    let mut all = Vec::new();
+    for case in &scenario.cases {
+        let whole: Vec<Bytes> = every(&mut case.clone()).iter().flat_map(|body| body.chunks.clone()).collect();
+        let longest = whole.iter().map(Bytes::len).max().unwrap_or(0);
+        for at in 1..=longest {
+            let mut case = case.clone();
+            case.name = if at < longest {
+                format!("{}, cut after {at}", case.name)
+            } else {
+                format!("{}, byte by byte", case.name)
+            };
+            case.snapshot = SnapshotMode::Off;
+            for body in every(&mut case) {
+                let bytes = body.chunks.concat();
+                let chunks = if at < longest {
+                    vec![bytes.get(..at), bytes.get(at..)]
+                } else {
+                    bytes.chunks(1).map(Some).collect()
+                };
+                body.chunks = chunks.into_iter().flatten().map(Bytes::copy_from_slice).collect();
+                body.cut = None;
+            }
+            all.push(case);
+        }
+    }
+    scenario.cases.extend(all);
+    scenario
+}
+
+fn every(case: &mut Case) -> Vec<&mut Body> {
+    let mut bodies = Vec::new();
+    for step in &mut case.steps {
+        let StepKind::Request(request) = &mut step.kind else { continue };
+        bodies.extend(&mut request.body);
+        if let Upstream::Reply(reply) = &mut request.upstream {
+            bodies.extend(&mut reply.body);
+        }
+    }
+    bodies.retain(|body| body.cut == Some(Cut::Every));
+    bodies
 }
 
 /// The same with what an HTTP/1.1 origin has to write down: that a response has no body. Plugins that count or list

@@ -105,6 +105,23 @@ fn what_goes_out() {
     });
 }
 
+// apisix.md 4.3: a slash goes before a path that has none.
+#[test]
+fn a_path_begins_with_a_slash() {
+    run(async {
+        for (path, target) in [("a", "/a"), ("a?b=c", "/a?b=c"), ("", "/"), ("http://b/c", "/http://b/c")] {
+            let (address, origin) = origin(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(), End::Keep).await;
+            let (calls, mut came) = calls(&profile::APISIX, address);
+            let pairs = [(":method", "GET"), (":path", path), (":authority", "a")];
+            let result = made(&calls, &mut came, call(&address.to_string(), &pairs, "", 20_000)).await;
+            assert!(matches!(result, CallResult::Response { .. }), "{path}: {result:?}");
+            drop(calls);
+            let request = origin.await.expect("a request");
+            assert_eq!(request, format!("GET {target} HTTP/1.1\r\nhost: a\r\n\r\n"));
+        }
+    });
+}
+
 // ENVOY.md 9: `:status` first, then the headers as they came, then the milliseconds it took.
 #[test]
 fn a_response_is_handed_over_whole() {
