@@ -20,10 +20,10 @@ const SERVE: &str = "Serve";
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("readme: commands print what it says", || walk(|section| section != SERVE, Client::StandIn, 5)),
-        Trial::test("readme: what is served is what it says", || walk(|section| section == SERVE, Client::StandIn, 8)),
+        Trial::test("readme: what is served is what it says", || walk(|section| section == SERVE, Client::StandIn, 14)),
     ];
     if curl::is_installed() {
-        let real = || walk(|section| section == SERVE, Client::Curl, 8);
+        let real = || walk(|section| section == SERVE, Client::Curl, 14);
         trials.push(Trial::test("readme: what is served is what it says, to the real curl", real));
     }
     trials
@@ -114,7 +114,7 @@ const FREE: &[(&str, &str)] = &[
     (r"\b\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(\w+)\] \d+#\d+: \*\d+ ", "TIME [$1] PID#TID: *CONNECTION "),
     (r"\b\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(\w+)\] \d+#\d+: ", "TIME [$1] PID#TID: "),
     (r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]", "[TIME]"),
-    (r"(?m)^date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$", "date: TIME"),
+    (r"(?m)^( *)date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$", "${1}date: TIME"),
     (r#""(create|update)_time":\d+"#, r#""${1}_time":TIME"#),
     (r" \d+\.\d{3} ", " SECONDS "),
     (r"curl/[\w.-]+", "curl/VERSION"),

@@ -1,5 +1,5 @@
-//! The terminal that a reader of the README has: a folder, servers in the background, and the commands `pwtest`, `curl`
-//! and `kill`. Any other command is refused, so that no line of the README goes untried.
+//! The terminal that a reader of the README has: a folder, servers in the background, and the commands `pwtest`, `curl`,
+//! `kill` and `cat`. Any other command is refused, so that no line of the README goes untried.
 //!
 //! Servers get ports that the system chooses. Whatever names a port of the README afterwards means the chosen one,
 //! in commands and in files alike, and outputs have the README's again.
@@ -79,6 +79,9 @@ impl Shell {
                 Client::Curl => curl::real(arguments)?,
             },
             ["kill", arguments @ ..] => self.kill(arguments)?,
+            ["cat", file] => {
+                std::fs::read_to_string(self.folder.join(file)).map_err(|error| format!("{file}: {error}"))?
+            }
             _ => return Err("it is not known to the test: see `t/readme/shell.rs`".to_owned()),
         };
         // The README's lines begin where lines begin, whoever wrote the one before.
@@ -110,7 +113,10 @@ impl Shell {
 
     /// Starts a server on ports of the system's choice.
     fn serve(&mut self, arguments: &[&str]) -> Result<String, String> {
-        let port_of = |address: &str| address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        // One that was taken before stands in the command as it was chosen then.
+        let again =
+            |port: u16| self.ports.iter().find(|(_, chosen)| **chosen == port).map_or(port, |(shown, _)| *shown);
+        let port_of = |address: &str| address.rsplit(':').next().and_then(|port| port.parse().ok()).map(again);
         let (mut given, mut listen, mut admin) = (Vec::new(), 9080, 9180);
         let mut rest = arguments.iter().copied().peekable();
         while let Some(word) = rest.next() {
