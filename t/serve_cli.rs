@@ -36,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         ("serve: a second signal is enough", reload::at_once),
         ("serve: logs in JSON, in files, and opened anew", logs::files),
         ("serve: a trap is in the log with its place", logs::trap),
+        ("serve: nothing passes without a plugin that does not start", logs::unstarted),
         ("serve: a plugin does not get all memory there is", logs::memory),
         ("serve: traces and numbers", logs::traces),
         ("serve: record: what passed is played, and nobody reads what is masked", record::masked),

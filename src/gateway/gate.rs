@@ -8,6 +8,7 @@ use super::config::Config;
 use super::facts::RequestFacts;
 use super::forward::UpstreamStatus;
 use super::model::Route;
+use super::target::Target;
 use super::way::Way;
 use crate::abi::{ExchangeId, PluginIndex};
 use crate::host::exchange::ConnectionInfo;
@@ -24,6 +25,8 @@ pub struct Contexts {
     places: HashMap<ContextKey, Option<PluginIndex>>,
     /// Chains that were bound before. The chain is kept, so that no other one can come to lie at its address.
     bound: HashMap<usize, (Chain, Bound)>,
+    /// Some could not be made.
+    incomplete: bool,
     failures: Vec<(ContextKey, StartError)>,
 }
 
@@ -73,7 +76,11 @@ impl Contexts {
         let (chain, order) = self.bind(host, &routed.chain);
         let exchange = host.open_chain(info, &chain, &order);
         host.begins_with_global_rules(exchange, routed.chain.of_global_rules);
-        let way = Way::routed(routed.upstream, show);
+        let target = match self.incomplete && self.lacks(&routed.chain) {
+            true => Target::PluginNotStarted,
+            false => routed.upstream,
+        };
+        let way = Way::routed(target, show);
         if way.refusal().is_some() {
             host.has_no_upstream(exchange);
         }
@@ -110,6 +117,11 @@ impl Contexts {
         bound
     }
 
+    /// Whether a plugin of the chain could not be started.
+    fn lacks(&self, chain: &Chain) -> bool {
+        chain.plugins.iter().any(|plugin| matches!(self.places.get(&plugin.key), Some(None)))
+    }
+
     fn place(&mut self, host: &mut Host, chain: &Chain, at: usize) -> Option<PluginIndex> {
         let plugin = chain.plugins.get(at)?;
         if let Some(place) = self.places.get(&plugin.key) {
@@ -121,6 +133,7 @@ impl Contexts {
         let place = match host.add_plugin(config) {
             Ok(place) => Some(place),
             Err(error) => {
+                self.incomplete = true;
                 self.failures.push((plugin.key.clone(), error));
                 None
             }

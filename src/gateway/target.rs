@@ -29,6 +29,9 @@ pub enum Target {
     MissingUpstream(Arc<str>),
     /// The upstream has no node.
     NoNode,
+    /// A plugin of the route could not be started: nothing passes without it. Not on APISIX, where the plugin's own
+    /// turn comes and fails (2.3).
+    PluginNotStarted,
 }
 
 /// Whether `Upgrade` passes.
@@ -69,6 +72,7 @@ impl Target {
             }
             Self::MissingUpstream(id) => page(502, Some(format!("failed to find upstream by id: {id}"))),
             Self::NoNode => page(503, Some("failed to set upstream: no valid upstream node".to_owned())),
+            Self::PluginNotStarted => page(503, None),
         }
     }
 }

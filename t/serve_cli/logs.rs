@@ -59,6 +59,32 @@ pub fn trap() -> Result<(), String> {
     expect(server.get("/hello")?.status == 200, "it still serves", server.stderr.now())
 }
 
+/// Envoy fails closed, and APISIX answers 503 (apisix.md 2.3): a plugin that refuses its configuration may be what
+/// keeps people out.
+pub fn unstarted() -> Result<(), String> {
+    let refuses = says("one").replace(
+        "(func (export \"proxy_on_configure\") (param i32 i32) (result i32) i32.const 1)",
+        "(func (export \"proxy_on_configure\") (param i32 i32) (result i32) i32.const 0)",
+    );
+    let node = upstream();
+    let document = format!(
+        "wasm: {{ plugins: [ {{ name: a, file: a.wat, priority: 1 }} ] }}\n\
+         routes:\n  - {{ uri: /with, plugins: {{ a: {{ conf: x }} }}, upstream_id: u }}\n  - {{ uri: /without, upstream_id: u }}\n\
+         upstreams: [ {{ id: u, type: roundrobin, nodes: {{ '{node}': 1 }} }} ]\n"
+    );
+    let folder = workspace(&[("gateway.yaml", &document), ("a.wat", &refuses)]);
+    for host in ["apisix", "envoy", "spec"] {
+        let server = Server::start(folder.path(), &["gateway.yaml", "--host", host])?;
+        for path in ["/with", "/with"] {
+            let reply = server.get(path)?;
+            expect(reply.status == 503, host, &reply)?;
+        }
+        let reply = server.get("/without")?;
+        expect(reply.status == 200, host, &reply)?;
+    }
+    Ok(())
+}
+
 /// Issue 4: no plugin takes the server down. On APISIX and nginx a VM may have 4 GiB.
 pub fn memory() -> Result<(), String> {
     // Answers 200 where it gets this many pages of 64 KiB, and 507 where it does not.
