@@ -3,7 +3,8 @@
 //! Nothing here is derived; the path that routes are compared with is `uri`'s, variables are `variables`'.
 
 use crate::message::Headers;
-use std::net::IpAddr;
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
 
 /// A request as it came.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,45 @@ impl<'a> RequestFacts<'a> {
         let host = without_port(said);
         let host = host.strip_suffix(b".").unwrap_or(host);
         if host.is_empty() { b"_".to_vec() } else { host.to_ascii_lowercase() }
+    }
+}
+
+/// What is known of a request, kept as long as it is under way; where a part comes from stands at [`RequestFacts`].
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// `GET`.
+    pub method: Bytes,
+    /// The target as sent.
+    pub target: Bytes,
+    /// `Host` or `:authority`.
+    pub authority: Bytes,
+    /// `http` or `https`.
+    pub scheme: Bytes,
+    /// All headers as they came.
+    pub headers: Headers,
+    /// The client.
+    pub client: SocketAddr,
+    /// The address that it reached.
+    pub server: SocketAddr,
+    /// `HTTP/1.1`, `HTTP/2`.
+    pub protocol: &'static str,
+}
+
+impl Asked {
+    /// What a gateway decides by.
+    pub fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            method: &self.method,
+            target: &self.target,
+            authority: &self.authority,
+            scheme: &self.scheme,
+            headers: &self.headers,
+            client: self.client.ip(),
+            client_port: self.client.port(),
+            server: self.server.ip(),
+            server_port: self.server.port(),
+            protocol: self.protocol,
+        }
     }
 }
 

@@ -420,7 +420,7 @@ impl Flight {
     }
 
     fn http1(&self, idle: Idle) -> Http1 {
-        Http1::new(idle, self.lane.asker.method == "HEAD", self.live.generation.profile.last_chunk_ends)
+        Http1::new(idle, self.lane.asker.asked.method == "HEAD", self.live.generation.profile.last_chunk_ends)
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bound: usize) -> bool {
@@ -521,7 +521,7 @@ impl Flight {
                 Link::Open(link, address)
                     if link.is_reused()
                         && fault == Fault::Reset
-                        && (link.is_untouched() || is_idempotent(&self.lane.asker.method)) =>
+                        && (link.is_untouched() || is_idempotent(&self.lane.asker.asked.method)) =>
                 {
                     self.out.again();
                     self.since = self.now;
@@ -589,23 +589,15 @@ impl Drop for Flight {
         self.abort();
         self.live.end_if_idle();
         self.worker.settings().observer.access(&Access {
-            worker: self.worker.index,
             host: self.live.number,
             exchange: self.exchange,
-            client: self.lane.asker.client,
-            server: self.lane.asker.server,
-            method: &self.lane.asker.method,
-            target: &self.lane.asker.target,
-            protocol: self.lane.asker.written_protocol(),
-            authority: &self.lane.asker.authority,
             status: self.sent_status,
             sent: self.sent_bytes,
             received: self.received_bytes,
-            took: self.lane.asker.began.elapsed(),
-            headers: &self.lane.asker.headers,
             tries: &self.tries,
             upstream_host: &self.upstream_host,
             aborted: self.aborted,
+            ..self.lane.asker.access(self.worker.index)
         });
     }
 }

@@ -1,8 +1,9 @@
 //! One exchange as its worker knows it: who asks, and what the host has given out and nobody has carried out yet.
 
-use super::observer::About;
+use super::observer::{About, Access};
 use crate::abi::ExchangeId;
-use crate::gateway::facts::RequestFacts;
+use crate::gateway::facts::{Asked, RequestFacts};
+use crate::host::store::HostId;
 use crate::message::{Headers, Part};
 use bytes::Bytes;
 use std::cell::{Cell, RefCell};
@@ -16,32 +17,45 @@ use tokio::time::Instant;
 pub(super) struct Asker {
     /// The number of the connection, over all workers.
     pub connection: u64,
-    pub client: SocketAddr,
-    pub server: SocketAddr,
-    pub protocol: &'static str,
-    pub method: Bytes,
-    /// As it came.
-    pub target: Bytes,
-    pub authority: Bytes,
-    /// As they came, pseudo headers included.
-    pub headers: Headers,
+    pub asked: Asked,
     pub began: Instant,
 }
 
 impl Asker {
     /// What a gateway decides by.
     pub(super) fn facts(&self) -> RequestFacts<'_> {
-        RequestFacts {
-            method: &self.method,
-            target: &self.target,
-            authority: &self.authority,
-            scheme: b"http",
-            headers: &self.headers,
-            client: self.client.ip(),
-            client_port: self.client.port(),
-            server: self.server.ip(),
-            server_port: self.server.port(),
-            protocol: self.protocol,
+        self.asked.facts()
+    }
+
+    /// The protocol as nginx writes it in its logs.
+    fn written_protocol(&self) -> &'static str {
+        match self.asked.protocol {
+            "HTTP/2" => "HTTP/2.0",
+            other => other,
+        }
+    }
+
+    /// What is told of the request when it is over. It was in no host, and nothing came of it, as far as is said here.
+    pub(super) fn access(&self, worker: usize) -> Access<'_> {
+        let asked = &self.asked;
+        Access {
+            worker,
+            host: HostId(0),
+            exchange: ExchangeId(0),
+            client: asked.client,
+            server: asked.server,
+            method: &asked.method,
+            target: &asked.target,
+            protocol: self.written_protocol(),
+            authority: &asked.authority,
+            headers: &asked.headers,
+            status: None,
+            sent: 0,
+            received: 0,
+            took: self.began.elapsed(),
+            tries: &[],
+            upstream_host: b"",
+            aborted: false,
         }
     }
 }
@@ -62,16 +76,6 @@ pub(super) struct Lane {
     /// The task that serves it is at work on it, and will look.
     attended: Cell<bool>,
     waker: RefCell<Option<Waker>>,
-}
-
-impl Asker {
-    /// The protocol as nginx writes it in its logs.
-    pub(super) fn written_protocol(&self) -> &'static str {
-        match self.protocol {
-            "HTTP/2" => "HTTP/2.0",
-            other => other,
-        }
-    }
 }
 
 impl Lane {
@@ -97,19 +101,19 @@ impl Lane {
 
     /// Tells somebody who asks, in words.
     pub(super) fn tell(&self, exchange: ExchangeId, somebody: impl FnOnce(About<'_>)) {
-        let asker = &self.asker;
+        let (asker, asked) = (&self.asker, &self.asker.asked);
         let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-        let target = text(&asker.target);
-        let request_line = format!("{} {target} {}", text(&asker.method), asker.written_protocol());
+        let target = text(&asked.target);
+        let request_line = format!("{} {target} {}", text(&asked.method), asker.written_protocol());
         let upstream = self.asked.get().map(|address| format!("http://{address}{target}"));
         somebody(About {
             exchange,
             connection: asker.connection,
-            client: asker.client,
-            server: asker.server,
+            client: asked.client,
+            server: asked.server,
             request_line: &request_line,
-            authority: &text(&asker.authority),
-            referrer: asker.headers.get(b"referer").map(|value| &value[..]),
+            authority: &text(&asked.authority),
+            referrer: asked.headers.get(b"referer").map(|value| &value[..]),
             upstream: upstream.as_deref(),
         });
     }

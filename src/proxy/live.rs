@@ -13,6 +13,7 @@ use super::settings::{Generation, Serves, Settings};
 use super::worker::Worker;
 use crate::abi::{ExchangeId, LogLevel, PluginIndex};
 use crate::gateway::config::Config;
+use crate::gateway::facts::Asked;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::target::Target;
 use crate::gateway::way::Way;
@@ -230,7 +231,8 @@ impl Live {
 
     /// Opens an exchange.
     pub(super) fn open(self: &Rc<Self>, asker: Asker) -> (ExchangeId, Rc<Lane>, Way) {
-        let info = ConnectionInfo { protocol: asker.protocol, client: Some(asker.client), server: Some(asker.server) };
+        let Asked { protocol, client, server, .. } = asker.asked;
+        let info = ConnectionInfo { protocol, client: Some(client), server: Some(server) };
         let lane = Rc::new(Lane::new(asker));
         let (exchange, way) = self.run(|host| {
             let opened = match (&self.gate, &self.generation.serves) {

@@ -1,7 +1,5 @@
 //! Answers to what never was a request: no plugin sees them.
 
-use crate::abi::ExchangeId;
-use crate::host::store::HostId;
 use crate::message::Headers;
 use crate::proxy::date;
 use crate::proxy::http1::Refusal;
@@ -35,23 +33,7 @@ pub(super) fn refuse(out: &mut Outbox, refusal: Refusal, head_only: bool) {
 
 /// Tells of a request that was refused before any host heard of it.
 pub(super) fn note(worker: &Worker, asker: &Asker, refusal: Refusal) {
-    worker.settings().observer.access(&Access {
-        worker: worker.index,
-        host: HostId(0),
-        exchange: ExchangeId(0),
-        client: asker.client,
-        server: asker.server,
-        method: &asker.method,
-        target: &asker.target,
-        protocol: asker.written_protocol(),
-        authority: &asker.authority,
-        headers: &asker.headers,
-        status: Some(refusal.status),
-        sent: if asker.method == "HEAD" { 0 } else { message(refusal).1.len() as u64 },
-        received: 0,
-        took: asker.began.elapsed(),
-        tries: &[],
-        upstream_host: b"",
-        aborted: false,
-    });
+    let sent = if asker.asked.method == "HEAD" { 0 } else { message(refusal).1.len() as u64 };
+    let access = Access { status: Some(refusal.status), sent, ..asker.access(worker.index) };
+    worker.settings().observer.access(&access);
 }

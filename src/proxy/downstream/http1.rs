@@ -6,6 +6,7 @@
 use super::answer;
 use super::http2::{self, Parties};
 use crate::abi::ExchangeId;
+use crate::gateway::facts;
 use crate::host::store::HostId;
 use crate::message::{Headers, Part};
 use crate::proxy::alarm::Alarm;
@@ -295,17 +296,17 @@ impl Connection {
         let head_only = head.method == "HEAD";
         let refused = refused_upgrade(&head);
         let now = self.now;
-        let asker = Asker {
-            connection: self.place.number,
-            client: self.client,
-            server: self.server,
-            protocol: head.version.text(),
+        let asked = facts::Asked {
             method: head.method,
             target: head.target,
             authority: head.authority,
+            scheme: Bytes::from_static(b"http"),
             headers: head.headers.clone(),
-            began: now,
+            client: self.client,
+            server: self.server,
+            protocol: head.version.text(),
         };
+        let asker = Asker { connection: self.place.number, asked, began: now };
         if let Some(refusal) = refused {
             answer::note(&self.worker, &asker, refusal);
             return self.refuse(refusal, head_only);

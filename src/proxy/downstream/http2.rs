@@ -1,6 +1,7 @@
 //! A client's connection in HTTP/2 without TLS, for clients that know beforehand. The frames are hyper's business.
 
 use super::answer;
+use crate::gateway::facts::Asked;
 use crate::message::{Headers, Part};
 use crate::proxy::alarm::Alarm;
 use crate::proxy::date;
@@ -89,17 +90,17 @@ async fn respond(parties: Parties, request: Request<Incoming>) -> Result<Respons
     let (head, incoming) = request.into_parts();
     let refused = refused(&head, &parties.worker.settings().bounds);
     let head = read_head(head);
-    let asker = Asker {
-        connection: parties.connection,
-        client: parties.client,
-        server: parties.server,
-        protocol: "HTTP/2",
+    let asked = Asked {
         method: head.method,
         target: head.path,
         authority: head.authority,
+        scheme: Bytes::from_static(b"http"),
         headers: head.headers.clone(),
-        began: Instant::now(),
+        client: parties.client,
+        server: parties.server,
+        protocol: "HTTP/2",
     };
+    let asker = Asker { connection: parties.connection, asked, began: Instant::now() };
     if let Some(refusal) = refused {
         answer::note(&parties.worker, &asker, refusal);
         return Ok(Outgoing::refused(refusal));

@@ -10,7 +10,7 @@ use crate::gateway::admin::{self, AdminEffect, AdminRequest};
 use crate::gateway::balance::Balancer;
 use crate::gateway::config::Config;
 use crate::gateway::document::{Gateway, Options};
-use crate::gateway::facts::RequestFacts;
+use crate::gateway::facts::Asked;
 use crate::gateway::gate::Contexts;
 use crate::gateway::model::Node;
 use crate::gateway::resources::Resources;
@@ -44,35 +44,6 @@ struct OnItsWay {
     tries: Vec<u16>,
     /// When the first node was asked.
     first_asked_ns: u64,
-}
-
-/// What is known of a request.
-struct Asked {
-    method: Bytes,
-    target: Bytes,
-    authority: Bytes,
-    scheme: Bytes,
-    headers: Headers,
-    client: SocketAddr,
-    server: SocketAddr,
-    protocol: &'static str,
-}
-
-impl Asked {
-    fn facts(&self) -> RequestFacts<'_> {
-        RequestFacts {
-            method: &self.method,
-            target: &self.target,
-            authority: &self.authority,
-            scheme: &self.scheme,
-            headers: &self.headers,
-            client: self.client.ip(),
-            client_port: self.client.port(),
-            server: self.server.ip(),
-            server_port: self.server.port(),
-            protocol: self.protocol,
-        }
-    }
 }
 
 impl<'a> Driver<'a> {
