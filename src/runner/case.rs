@@ -24,7 +24,7 @@ use crate::host::world::World;
 use crate::scenario::{Case, Scenario, SnapshotMode};
 use crate::snapshot::{self, Mode, Outcome, Store, render};
 use crate::trace::{Event, Recording};
-use setting::{limits, policy, property};
+use setting::{limits, policy};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -212,7 +212,7 @@ fn drive(job: &Job<'_>, modules: &[Arc<LoadedPlugin>], variant: Option<Variant>)
     let (scenario, case) = (job.scenario, &*job.case);
     let mut world =
         World::new(job.profile, Clock::starting_at(scenario.clock_ns), Entropy::seeded(scenario.seed), Recording::On);
-    world.properties = scenario.properties.iter().map(|(path, value)| (path.value.clone(), property(value))).collect();
+    world.properties = scenario.properties.iter().map(|(path, value)| (path.value.clone(), value.into())).collect();
     world.foreign = scenario.foreign.iter().map(|(name, answer)| (name.value.clone().into(), answer.clone())).collect();
     if let Some(buffer) = scenario.limits.buffer {
         world.buffer_limit = usize::try_from(buffer).unwrap_or(usize::MAX);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pwtest::abi::PluginIndex;
 use pwtest::host::Host;
 use pwtest::host::store::properties::Property;
-use pwtest::scenario::{PropertyValue, Scenario, StepKind};
+use pwtest::scenario::{Scenario, StepKind};
 
 /// What the host knows beside what it sees.
 pub fn at_the_start(server: &Served, scenario: &Scenario) {
@@ -14,7 +14,7 @@ pub fn at_the_start(server: &Served, scenario: &Scenario) {
         return;
     }
     let properties: Vec<_> =
-        scenario.properties.iter().map(|(path, value)| (path.value.clone(), property(value))).collect();
+        scenario.properties.iter().map(|(path, value)| (path.value.clone(), Property::from(value))).collect();
     let foreign: Vec<_> =
         scenario.foreign.iter().map(|(name, answer)| (Bytes::from(name.value.clone()), answer.clone())).collect();
     server.act(move |host| {
@@ -59,17 +59,4 @@ pub fn to_tick(server: &Served) {
     server.act(|host| {
         host.fire_tick();
     });
-}
-
-fn property(value: &PropertyValue) -> Property {
-    match value {
-        PropertyValue::Absent => Property::Absent,
-        PropertyValue::Bytes(bytes) => Property::Bytes(bytes.clone()),
-        PropertyValue::Int(number) => Property::Int(*number),
-        PropertyValue::Bool(truth) => Property::Bool(*truth),
-        PropertyValue::Map(entries) => {
-            Property::Map(entries.iter().map(|(name, value)| (Bytes::from(name.clone()), property(value))).collect())
-        }
-        PropertyValue::List(items) => Property::List(items.iter().map(property).collect()),
-    }
 }

@@ -35,16 +35,18 @@ pub(super) fn policy(scenario: &Scenario, profile: &Profile) -> TrapPolicy {
     }
 }
 
-pub(super) fn property(value: &PropertyValue) -> Property {
-    match value {
-        PropertyValue::Absent => Property::Absent,
-        PropertyValue::Bytes(bytes) => Property::Bytes(bytes.clone()),
-        PropertyValue::Int(number) => Property::Int(*number),
-        PropertyValue::Bool(truth) => Property::Bool(*truth),
-        PropertyValue::Map(entries) => {
-            Property::Map(entries.iter().map(|(k, v)| (Bytes::from(k.clone()), property(v))).collect())
+impl From<&PropertyValue> for Property {
+    fn from(value: &PropertyValue) -> Self {
+        match value {
+            PropertyValue::Absent => Self::Absent,
+            PropertyValue::Bytes(bytes) => Self::Bytes(bytes.clone()),
+            PropertyValue::Int(number) => Self::Int(*number),
+            PropertyValue::Bool(truth) => Self::Bool(*truth),
+            PropertyValue::Map(entries) => {
+                Self::Map(entries.iter().map(|(k, v)| (Bytes::from(k.clone()), v.into())).collect())
+            }
+            PropertyValue::List(items) => Self::List(items.iter().map(Self::from).collect()),
         }
-        PropertyValue::List(items) => Property::List(items.iter().map(property).collect()),
     }
 }
 
