@@ -98,6 +98,17 @@ impl Host {
         self.upstream_failed(exchange, TIMED_OUT);
     }
 
+    /// Nothing has happened for too long to a request that the client has sent completely: a plugin holds it (Envoy
+    /// 1.40, `stream_idle_timeout`, ENVOY.md 32).
+    pub fn stream_timed_out(&mut self, exchange: ExchangeId) {
+        self.world.about = Some(exchange);
+        if self.ex(exchange).is_some_and(|e| e.state == ExchangeState::Open) {
+            self.host_reply(exchange, 504, "stream timeout", "stream_idle_timeout");
+        }
+        self.finish(exchange);
+        self.world.about = None;
+    }
+
     /// A plugin's own response: through the chain if no response has begun, straight to the client while one is
     /// being held, and too late once one is on its way (Envoy 1.40).
     pub(super) fn local_response(&mut self, id: ExchangeId, response: &LocalResponse) {

@@ -64,6 +64,8 @@ pub(super) struct Flight {
     now: Instant,
     /// The last time that the upstream did anything, or was asked to.
     since: Instant,
+    /// The last time that anything happened.
+    moved: Instant,
     tries: Vec<Try>,
     /// When the last of them began.
     try_began: Instant,
@@ -110,6 +112,7 @@ impl Flight {
             way,
             now: began,
             since: began,
+            moved: began,
             try_began: began,
             first_asked: began,
             tries: Vec::new(),
@@ -151,6 +154,9 @@ impl Flight {
             if self.lane.is_closed() {
                 return Ok(());
             }
+            if moved {
+                self.moved = self.now;
+            }
             if !moved || self.lane.client_bytes() >= bound {
                 return self.poll_gone(cx, client, bound);
             }
@@ -160,6 +166,7 @@ impl Flight {
     /// The next piece for the client.
     pub(super) fn next_part(&mut self) -> Option<Part> {
         let part = self.lane.pop_to_client()?;
+        self.moved = self.now;
         match &part {
             Part::Headers { headers, .. } => {
                 self.responded = true;
@@ -193,8 +200,19 @@ impl Flight {
             && self.lane.upstream_bytes() < self.worker.settings().bounds.waiting_bytes
     }
 
-    /// When the upstream has taken too long.
+    /// When the upstream, or a plugin, has taken too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        self.upstream_deadline().or_else(|| self.held_deadline())
+    }
+
+    /// When a plugin has held the request for too long.
+    fn held_deadline(&self) -> Option<Instant> {
+        let in_turn = self.live.generation.profile.plugins_run_in_turn;
+        let held = self.received && !in_turn && !self.lane.is_closed();
+        held.then(|| self.moved + self.worker.settings().timeouts.stream)
+    }
+
+    fn upstream_deadline(&self) -> Option<Instant> {
         let timeout = self.way.timeout();
         let ms = match &self.link {
             Link::Connecting(..) => timeout.connect_ms,
@@ -213,7 +231,13 @@ impl Flight {
     /// That moment has come.
     pub(super) fn too_late(&mut self) {
         self.now = Instant::now();
-        self.fail(Fault::TimedOut);
+        match self.upstream_deadline() {
+            Some(_) => self.fail(Fault::TimedOut),
+            None => {
+                self.moved = self.now;
+                self.feed(Host::stream_timed_out);
+            }
+        }
     }
 
     /// The client went away, or is sent away: nothing more goes to it.

@@ -139,13 +139,16 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Between two pieces that the client takes of a response.
     pub send: Duration,
+    /// For a request that has come completely and to which nothing happens, because a plugin holds it. APISIX has no
+    /// such bound, and no such request.
+    pub stream: Duration,
 }
 
 impl Default for Timeouts {
-    /// nginx's: 60 s, and 75 s between requests.
+    /// nginx's: 60 s, and 75 s between requests. Envoy's `stream_idle_timeout`: 300 s.
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        Self { head: minute, body: minute, idle: Duration::from_secs(75), send: minute }
+        Self { head: minute, body: minute, idle: Duration::from_secs(75), send: minute, stream: minute * 5 }
     }
 }
 

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         ("what is too large is refused", too_large),
         ("what is legal and seldom passes", legal),
         ("clients that take too long are sent away", slow),
+        ("who is held by a plugin is told", held),
         ("a plugin's headers can't split a response", answers_stay_whole),
         ("responses without a body", bodiless),
         ("what can't become a request is refused before more of it comes", refused_at_once),
@@ -197,6 +198,27 @@ fn slow() -> Result<(), Failed> {
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     same(client.message().1.as_str(), "hello")?;
     holds(client.ends(), "who has said enough should be left")?;
+    holds(server.population()[0].exchanges == 0, "no request should be left over")
+}
+
+/// Envoy 1.40 (ENVOY.md 32): a plugin that never resumes holds nobody for ever, and the connection goes on.
+fn held() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let mut settings = settings();
+    settings.timeouts.stream = Duration::from_millis(200);
+    let holds_it = plugin("wat/portable.wat", &ENVOY, "");
+    let server = start(settings, &ENVOY, vec![holds_it], upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    for phase in ["request_headers", "response_headers"] {
+        client.send(format!("GET /{phase}:/pause HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let (head, body) = client.message();
+        holds(head.starts_with("HTTP/1.1 504 "), &format!("{phase}: {head}"))?;
+        same(header(&head, "content-type"), Some("text/plain"))?;
+        same(body.as_str(), "stream timeout")?;
+    }
+    same(seen.lock().expect("requests").len(), 1)?;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    same(client.message().1.as_str(), "hello")?;
     holds(server.population()[0].exchanges == 0, "no request should be left over")
 }
 
