@@ -1,7 +1,7 @@
 //! The keys of the language, place by place: the one table behind "unknown key" and "did you mean".
 //!
 //! A list that several places have is written once and named in each. What is said about a key that is in none of
-//! them stands in [`hint`].
+//! them stands in [`mod@hint`].
 
 mod hint;
 
