@@ -1,7 +1,8 @@
 //! Which node of an upstream a request goes to (7.4): smooth weighted round robin, or a consistent hash.
 //!
 //! Each worker has a balancer of its own, as each of nginx's workers has. Nodes of weight 0 are never chosen; nodes of a
-//! lower priority only when all of a higher one have been tried.
+//! lower priority only when all of a higher one have been tried. The only node of an upstream is, as in APISIX, never
+//! weighed: it is chosen whatever its weight, and again when it was tried.
 
 mod hash;
 
@@ -29,6 +30,9 @@ impl Balancer {
 
     /// The node for a request, where some have been tried before. `None` when there is none left.
     pub fn pick(&mut self, upstream: &Upstream, facts: &RequestFacts<'_>, tried: &[Node]) -> Option<Node> {
+        if let [only] = &upstream.nodes[..] {
+            return Some(only.clone());
+        }
         let left = |node: &&Node| node.weight > 0 && !tried.contains(node);
         let priority = upstream.nodes.iter().filter(left).map(|node| node.priority).max()?;
         let eligible = |node: &&Node| left(node) && node.priority == priority;
@@ -92,6 +96,7 @@ fn key_of(facts: &RequestFacts<'_>, hash_on: HashOn, key: &str) -> Vec<u8> {
         HashOn::Header => text(&variables, &Variable::of(&format!("http_{key}"))),
         HashOn::Cookie => text(&variables, &Variable::of(&format!("cookie_{key}"))),
         HashOn::VarsCombinations => combination(&variables, key),
+        HashOn::Consumer => None,
     });
     of_request.unwrap_or_else(|| address::text(facts.client).into())
 }

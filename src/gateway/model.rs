@@ -236,6 +236,8 @@ pub enum HashOn {
     Cookie,
     /// Variables within a text: `$uri-$remote_addr`.
     VarsCombinations,
+    /// The consumer's name; here is none.
+    Consumer,
 }
 
 /// How an upstream is spoken to. TLS is refused when the document is read.

@@ -46,6 +46,11 @@ pub fn is_idempotent(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PUT" | b"DELETE" | b"TRACE")
 }
 
+/// The line for a request that no node can be asked for.
+pub const NO_NODE: &str = "failed to pick server: failed to find valid upstream server, no valid upstream node";
+/// The line for a request that could be asked for once more, if there were a node left.
+const ALL_TRIED: &str = "failed to pick server: failed to find valid upstream server, all upstream servers tried";
+
 /// What becomes of a request whose node failed it.
 #[derive(Debug)]
 pub enum Next {
@@ -101,7 +106,7 @@ impl Way {
     /// The next node, if there is one and it may be tried.
     pub fn next(&mut self, balancer: &mut Balancer, facts: &RequestFacts<'_>) -> Option<Node> {
         let Target::Upstream { upstream, .. } = &self.target else { return None };
-        if self.tried.len() >= most(upstream) {
+        if !self.may_try_again() {
             return None;
         }
         let node = balancer.pick(upstream, facts, &self.tried)?;
@@ -110,7 +115,8 @@ impl Way {
     }
 
     /// What becomes of the request when the node that was asked last has failed it: before it took the connection, or
-    /// after. Where only `retry_timeout` forbids another try, APISIX answers with 502 whatever the node did.
+    /// after. Where only `retry_timeout` or the lack of another node forbids another try, APISIX answers with 502
+    /// whatever the node did.
     pub fn after(
         &mut self,
         (fault, connected): (Fault, bool),
@@ -125,14 +131,22 @@ impl Way {
             let line = format!("proxy retry timeout, retry count: {}", self.tried.len().saturating_sub(1));
             return Next::GiveUp(Fault::Refused, Some(line));
         }
-        self.next(balancer, facts).map_or(Next::GiveUp(fault, None), Next::Ask)
+        match self.next(balancer, facts) {
+            Some(node) => Next::Ask(node),
+            None if self.may_try_again() => Next::GiveUp(Fault::Refused, Some(ALL_TRIED.to_owned())),
+            None => Next::GiveUp(fault, None),
+        }
+    }
+
+    fn may_try_again(&self) -> bool {
+        matches!(&self.target, Target::Upstream { upstream, .. } if self.tried.len() < most(upstream))
     }
 
     /// Another node could be asked, but the first one was asked too long ago.
     fn is_late(&self, since_first: Duration) -> bool {
         let Target::Upstream { upstream, .. } = &self.target else { return false };
         let passed = |seconds| since_first.as_secs_f64() > seconds;
-        self.tried.len() < most(upstream) && upstream.retry_timeout.is_some_and(passed)
+        self.may_try_again() && upstream.retry_timeout.is_some_and(passed)
     }
 
     /// The head of the request as the node that is being asked gets it; none where nothing is changed.
@@ -156,7 +170,10 @@ impl Way {
     }
 }
 
-/// How many nodes may be asked.
+/// How many nodes may be asked, or how often the only one. Nobody retries more often, and each try is remembered.
+const MOST_TRIES: usize = 100;
+
 fn most(upstream: &Upstream) -> usize {
-    upstream.retries.map_or(upstream.nodes.len(), |retries| (retries as usize).saturating_add(1))
+    let most = upstream.retries.map_or(upstream.nodes.len(), |retries| (retries as usize).saturating_add(1));
+    most.min(MOST_TRIES)
 }

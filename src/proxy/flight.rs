@@ -20,7 +20,7 @@ use super::wire::Wire;
 use super::worker::Worker;
 use crate::abi::{ExchangeId, LogLevel};
 use crate::gateway::model::Node;
-use crate::gateway::way::{Next, Way, is_idempotent};
+use crate::gateway::way::{NO_NODE, Next, Way, is_idempotent};
 use crate::host::Host;
 use crate::message::{Headers, Part};
 use bytes::Bytes;

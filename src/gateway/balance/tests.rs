@@ -25,12 +25,25 @@ fn turns_are_smooth() {
     assert_eq!(ports(&mut Balancer::new(), &even, 4), [1, 2, 1, 2]);
 }
 
-/// 7.4: weight 0 is never picked, not even as the only node.
+/// 7.4: weight 0 is never picked.
 #[test]
 fn weight_zero_is_never_chosen() {
     let upstream = of(vec![node("a", 1, 0), node("b", 2, 3)], Balance::RoundRobin);
     assert_eq!(ports(&mut Balancer::new(), &upstream, 3), [2, 2, 2]);
-    assert!(ports(&mut Balancer::new(), &of(vec![node("a", 1, 0)], Balance::RoundRobin), 1).is_empty());
+    let none = of(vec![node("a", 1, 0), node("b", 2, 0)], Balance::RoundRobin);
+    assert!(ports(&mut Balancer::new(), &none, 1).is_empty());
+}
+
+/// `pick_server` of APISIX's `balancer.lua` returns the only node before it looks at weights or at what was tried.
+#[test]
+fn the_only_node_is_always_chosen() {
+    let headers = Headers::new();
+    let facts = facts("GET", "/", "h", &headers);
+    for balance in [Balance::RoundRobin, chash(HashOn::Consumer, "")] {
+        let upstream = of(vec![node("a", 1, 0)], balance);
+        let node = Balancer::new().pick(&upstream, &facts, &upstream.nodes).map(|node| node.port);
+        assert_eq!(node, Some(1));
+    }
 }
 
 /// 7.4: priorities, and the next node when one was tried.
@@ -90,5 +103,6 @@ fn what_is_hashed() {
     assert_eq!(key(HashOn::Cookie, "t"), "2");
     assert_eq!(key(HashOn::VarsCombinations, "$uri-${arg_u}$arg_none.x"), "/a-1");
     assert_eq!(key(HashOn::VarsCombinations, "$arg_none"), "127.0.0.1");
+    assert_eq!(key(HashOn::Consumer, "x"), "127.0.0.1", "there are no consumers");
     assert_eq!(key(HashOn::VarsCombinations, "\\$uri $host"), "$uri h");
 }

@@ -92,11 +92,27 @@ fn put(
         return Err(Refused::because(text, &["id"]).into());
     }
     let checks = match wrong {
-        Wrong::IsAnError => Checks::Admin,
+        Wrong::IsAnError => {
+            slashes(kind, &item)?;
+            Checks::Admin
+        }
         Wrong::IsDropped => Checks::Synced,
     };
     resources.put(kind, Value::Object(item), checks)?;
     Ok(id)
+}
+
+/// APISIX takes a path that no request has. Who writes one in a document of pwtest's own has made a mistake.
+fn slashes(kind: Kind, item: &Map<String, Value>) -> Result<(), Refused> {
+    let many = item.get("uris").and_then(Value::as_array).into_iter().flatten();
+    let uris = item.get("uri").into_iter().map(|uri| ("uri", uri)).chain(many.map(|uri| ("uris", uri)));
+    for (key, uri) in uris.filter(|_| kind == Kind::Routes).filter_map(|(key, uri)| Some((key, uri.as_str()?))) {
+        if !uri.starts_with('/') && uri != "*" && !uri.is_empty() {
+            let text = format!("{key} \"{uri}\" matches no request, since it does not begin with \"/\"");
+            return Err(Refused::because(text, &[key]));
+        }
+    }
+    Ok(())
 }
 
 /// APISIX 3.11 leaves plugins out that it does not know, and says nothing (1.2). The words are those of later versions.

@@ -55,7 +55,7 @@ pub(super) fn object(known: &Resources, kind: Kind, value: &mut Value, checks: C
     let Some(entries) = value.as_object() else {
         return Err(Refused::schema("wrong type: expected object, got table".into()));
     };
-    unsupported::object(kind, entries)?;
+    unsupported::object(entries)?;
     match kind {
         Kind::Upstreams => upstream(entries)?,
         Kind::Routes | Kind::Services => {
@@ -105,7 +105,7 @@ fn upstream(upstream: &Map<String, Value>) -> Result<(), Refused> {
             convert::address(address).map_err(|error| Refused::because(error, &["nodes", address]))?;
         }
     }
-    if text("type") != Some("chash") {
+    if text("type") != Some("chash") || text("hash_on") == Some("consumer") {
         return Ok(());
     }
     let Some(key) = upstream.get("key") else { return Err(Refused::because("missing key", &["type"])) };

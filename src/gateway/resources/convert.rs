@@ -79,6 +79,7 @@ fn upstream(value: &Object, id: Option<Arc<str>>, revision: Revision) -> Upstrea
                 Some("header") => HashOn::Header,
                 Some("cookie") => HashOn::Cookie,
                 Some("vars_combinations") => HashOn::VarsCombinations,
+                Some("consumer") => HashOn::Consumer,
                 _ => HashOn::Vars,
             },
             key: text("key").unwrap_or_default().to_owned(),
@@ -178,10 +179,11 @@ fn keepalive(value: &Value) -> KeepalivePool {
 }
 
 fn upstream_ref(value: &Object, revision: Revision) -> Option<UpstreamRef> {
-    match value.get("upstream").and_then(Value::as_object) {
-        Some(inline) => Some(UpstreamRef::Inline(Arc::new(upstream(inline, None, revision)))),
-        None => reference(value, "upstream_id").map(UpstreamRef::Id),
-    }
+    // Where both are written, APISIX looks the id up and never at the other.
+    reference(value, "upstream_id").map(UpstreamRef::Id).or_else(|| {
+        let inline = value.get("upstream")?.as_object()?;
+        Some(UpstreamRef::Inline(Arc::new(upstream(inline, None, revision))))
+    })
 }
 
 fn reference(value: &Object, key: &str) -> Option<Arc<str>> {

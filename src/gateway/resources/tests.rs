@@ -82,7 +82,6 @@ fn values_that_are_refused() {
     for (key, value) in [
         ("uri", json!("")),
         ("uri", json!(1)),
-        ("uri", json!("hello")),
         ("uri", json!("/x".repeat(4096))),
         ("uris", json!([])),
         ("methods", json!(["GET", "GET"])),

@@ -1,10 +1,10 @@
 //! What APISIX can do and pwtest does not: said when it is configured, never ignored.
 
-use super::{Kind, Refused};
+use super::Refused;
 use serde_json::{Map, Value};
 
 /// Keys of routes and services.
-pub(super) fn object(kind: Kind, entries: &Map<String, Value>) -> Result<(), Refused> {
+pub(super) fn object(entries: &Map<String, Value>) -> Result<(), Refused> {
     for (key, what) in [
         ("script", "scripts in Lua"),
         ("script_id", "scripts in Lua"),
@@ -12,17 +12,6 @@ pub(super) fn object(kind: Kind, entries: &Map<String, Value>) -> Result<(), Ref
     ] {
         if entries.contains_key(key) {
             return Err(refused(format!("`{key}`: {what}"), key));
-        }
-    }
-    if kind != Kind::Routes {
-        return Ok(());
-    }
-    let many = entries.get("uris").and_then(Value::as_array).into_iter().flatten();
-    for uri in many.chain(entries.get("uri")).filter_map(Value::as_str) {
-        if !uri.starts_with('/') && uri != "*" {
-            let key = if entries.contains_key("uri") { "uri" } else { "uris" };
-            let text = format!("{key} \"{uri}\" matches no request, since it does not begin with \"/\"");
-            return Err(Refused::because(text, &[key]));
         }
     }
     Ok(())
@@ -41,11 +30,8 @@ pub(super) fn upstream(upstream: &Map<String, Value>) -> Result<(), Refused> {
             return Err(refused(format!("`{key}`: {what}"), key));
         }
     }
-    let allowed: [(&str, &[&str]); 3] = [
-        ("scheme", &["http"]),
-        ("type", &["roundrobin", "chash", "ewma", "least_conn"]),
-        ("hash_on", &["vars", "header", "cookie", "vars_combinations"]),
-    ];
+    let allowed: [(&str, &[&str]); 2] =
+        [("scheme", &["http"]), ("type", &["roundrobin", "chash", "ewma", "least_conn"])];
     for (key, words) in allowed {
         match upstream.get(key).and_then(Value::as_str) {
             Some(word) if !words.contains(&word) => {

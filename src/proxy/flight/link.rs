@@ -114,6 +114,7 @@ impl Flight {
         } else {
             self.first_asked = self.now;
             if !self.choose() {
+                self.live.say(self.exchange, LogLevel::Error, NO_NODE.to_owned());
                 self.give_up(Fault::Refused);
             }
         }

@@ -146,6 +146,7 @@ impl<'a> Driver<'a> {
         match part {
             Part::Headers { headers, end_of_stream } => {
                 if !self.ask_first(exchange) {
+                    self.log_about(exchange, Some(way::NO_NODE.to_owned()));
                     self.gateway_answers(exchange, way::Fault::Refused.status(), Bytes::new());
                     return false;
                 }
