@@ -8,6 +8,7 @@ mod record;
 mod reload;
 mod resolve;
 pub mod support;
+mod told;
 mod tutorial;
 
 use libtest_mimic::{Failed, Trial};
@@ -39,6 +40,14 @@ pub fn trials() -> Vec<Trial> {
         ("serve: nothing passes without a plugin that does not start", logs::unstarted),
         ("serve: a plugin does not get all memory there is", logs::memory),
         ("serve: traces and numbers", logs::traces),
+        ("serve: what is told at the start", told::at_the_start),
+        ("serve: a plugin without a configuration", told::without_configuration),
+        ("serve: the error log of a whole config.yaml", told::the_default_log),
+        ("serve: a plugin that is gone is missed", told::a_plugin_that_is_gone),
+        ("serve: a reload forgets nothing", told::what_would_be_forgotten),
+        ("serve: keys that come and go", told::keys_that_come_and_go),
+        ("serve: a name that leads nowhere", told::a_name_that_leads_nowhere),
+        ("serve: JSON and nothing else", told::nothing_but_json),
         ("serve: record: what passed is played, and nobody reads what is masked", record::masked),
         ("serve: record: nothing is masked where nobody wants it", record::unmasked),
         ("serve: record: bodies", record::bodies),

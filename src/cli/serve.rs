@@ -12,7 +12,7 @@ use super::exit;
 use crate::diagnostic::Diagnostic;
 use crate::host::engine::{Heart, Metering, ModuleCache, metered_engine};
 use crate::proxy::access_log::AccessLog;
-use crate::proxy::control::{Control, ControlError, Modules, Plan, Read};
+use crate::proxy::control::{Control, ControlError, Modules, Plan, Read, TWO_KEEPERS};
 use crate::proxy::journal::Journal;
 use crate::proxy::log::{Controls, Destination, ErrorLog, Format, Severity, Sink};
 use crate::proxy::state::StateFile;
@@ -29,6 +29,10 @@ const PORT: u16 = 9080;
 /// Where its admin API does.
 const ADMIN_PORT: u16 = 9180;
 
+/// Said where nothing is served, and nothing can come.
+const NOWHERE: &str = "there are no routes, and no admin API to write any: every request is answered 404. Give --admin, \
+                       or write routes (in apisix.yaml beside config.yaml, or in the one document)";
+
 /// Runs the command.
 pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
     let wanted = args.wanted()?;
@@ -37,9 +41,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
         Err(problem) => return Ok(refused(&problem)),
     };
     if wanted.state.is_some() && read.has_objects() {
-        anyhow::bail!(
-            "--state keeps what the admin API is told, and this configuration has routes of its own: give one of the two"
-        );
+        anyhow::bail!(TWO_KEEPERS);
     }
     // Which of them there are is known before anything starts.
     let clusters = clusters(&wanted, &read)?;
@@ -124,7 +126,11 @@ fn serve(
     let _heart = Heart::of(&engine).context("no thread for the time of guests").map_err(Failure::Other)?;
     let modules = Modules::new(engine, wanted.profile);
     let state = wanted.state.clone().map(StateFile::new);
+    let warned = read.warnings.clone();
     let plan = Plan::new(wanted.source.clone(), read, modules, wanted.profile, clusters, state)?;
+    for line in plan.unknown_plugins().iter().filter(|line| !warned.contains(line)) {
+        journal.errors().say(Severity::Warn, line);
+    }
     // Before the workers start: what can't be had is found early.
     let configured = match options.admin.enabled {
         Some(false) => None,
@@ -136,6 +142,15 @@ fn serve(
         Some(address) => Some(TcpListener::bind(address).map_err(|error| Failure::Admin(address, error))?),
         None => None,
     };
+    if plan.is_empty() && admin.is_none() {
+        journal.errors().say(Severity::Warn, NOWHERE);
+    }
+    if let Some(name) = wanted.unconfigured()
+        && wanted.profile.name == "apisix"
+    {
+        let line = format!("{name} has no --config: it is configured with nothing, where APISIX refuses the route");
+        journal.errors().say(Severity::Warn, &line);
+    }
     let listen = match (wanted.listen.is_empty(), options.listen.is_empty()) {
         (false, _) => wanted.listen.clone(),
         (true, false) => options.listen.clone(),
@@ -158,6 +173,10 @@ fn serve(
         }
         if let Some(address) = admin_at {
             console.say(&format!("admin API on http://{address}{}", reach(address)));
+        }
+        // Nobody who looks for a plugin's lines gave this on the command line.
+        if let (None, Some(file)) = (&wanted.error_log, &options.error_log) {
+            console.say(&format!("error log in {}", file.display()));
         }
     };
     control.run(admin, ready).context("the signals can't be listened to").map_err(Failure::Other)?;
@@ -192,6 +211,13 @@ fn journal(wanted: &Wanted, read: &Read) -> anyhow::Result<(Journal, Console)> {
     let level = wanted.level.or(read.options.error_log_level.map(Severity::from)).unwrap_or(Severity::Warn);
     let (format, stderr_controls) = (wanted.format, controls(stderr.is_terminal()));
     let to_stderr = || Destination::Stream(Box::new(std::io::stderr()));
+    // As APISIX does with its `logs`, which config.yaml names by default.
+    if let (None, Some(folder)) = (&wanted.error_log, read.options.error_log.as_ref().and_then(|path| path.parent())) {
+        let made = std::fs::create_dir_all(folder);
+        made.with_context(|| {
+            format!("nginx_config.error_log: `{}` can't be made; --error-log gives another file", folder.display())
+        })?;
+    }
     let (errors, console) = match wanted.error_log.as_ref().or(read.options.error_log.as_ref()) {
         None => {
             let errors = ErrorLog::start(to_stderr(), level, format, stderr_controls).context("no thread for logs")?;
@@ -212,8 +238,11 @@ fn journal(wanted: &Wanted, read: &Read) -> anyhow::Result<(Journal, Console)> {
         AccessTo::File(path) => Some(Destination::File(path.clone())),
     };
     let accesses = accesses.map(|to| AccessLog::start(to, format, errors.clone())).transpose();
-    let accesses = accesses.context("the access log can't be written")?;
-    let traces = wanted.trace.then(|| Traces::new(console.clone()));
+    let accesses = accesses.with_context(|| match &wanted.access_log {
+        AccessTo::File(path) => format!("the access log `{}` can't be written", path.display()),
+        AccessTo::Stdout | AccessTo::Off => "the access log can't be written".to_owned(),
+    })?;
+    let traces = wanted.trace.then(|| Traces::new(console.clone(), format));
     let journal = Journal::new(errors, accesses, traces, wanted.workers.get());
     Ok((journal, Console { sink: console, format }))
 }

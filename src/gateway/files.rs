@@ -89,7 +89,16 @@ pub fn folder(
         gateway.resources = Resources::new(plugins);
     }
     match objects {
-        Some(source) => standalone(&mut gateway.resources, source, environment, &mut warnings)?,
+        Some(source) => {
+            if config.is_some() && gateway.options.provider != document::Provider::Yaml {
+                warnings.push(format!(
+                    "{} is read, and APISIX would leave it alone: config.yaml does not say `deployment: {{ role: \
+                     data_plane, role_data_plane: {{ config_provider: yaml }} }}`",
+                    source.path.display()
+                ));
+            }
+            standalone(&mut gateway.resources, source, environment, &mut warnings)?;
+        }
         None if gateway.options.provider == document::Provider::Yaml => {
             let file = base.join("apisix.yaml");
             let problem = Diagnostic::new(format!(
@@ -170,15 +179,19 @@ fn parent(path: &Path) -> &Path {
 fn source(path: &Path) -> Result<Arc<Source>, Diagnostic> {
     let shown = path.display();
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::InvalidData => Diagnostic::new(format!("`{shown}` is not text in UTF-8")),
         ErrorKind::NotFound => Diagnostic::new(format!("there is no `{shown}`")),
         _ => Diagnostic::new(format!("can't read `{shown}`: {error}")),
     };
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     // One byte more tells a file that is too long from one that just fits.
-    File::open(path).map_err(failed)?.take(MAX_FILE.saturating_add(1)).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_FILE {
+    File::open(path).map_err(failed)?.take(MAX_FILE.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(Diagnostic::new(format!("`{shown}` is longer than {} MiB", MAX_FILE >> 20)));
     }
+    if bytes.starts_with(b"\0asm") {
+        let problem = Diagnostic::new(format!("`{shown}` is a module, not a configuration"));
+        return Err(problem.hint(format!("serve it with `--plugin {shown} --upstream http://HOST:PORT`")));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Diagnostic::new(format!("`{shown}` is not text in UTF-8")))?;
     Ok(Arc::new(Source { path: path.to_path_buf(), text }))
 }

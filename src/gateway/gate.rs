@@ -129,7 +129,8 @@ impl Contexts {
         }
         let known = self.plugins.get(&plugin.name)?;
         let config = PluginConfig { error_response: plugin.error_response.clone(), ..known.clone() };
-        let config = config.with_config(plugin.conf.clone());
+        // An object's is never empty (1.1): only a command line leaves it out.
+        let config = if plugin.conf.is_empty() { config } else { config.with_config(plugin.conf.clone()) };
         let place = match host.add_plugin(config) {
             Ok(place) => Some(place),
             Err(error) => {

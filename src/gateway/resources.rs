@@ -9,6 +9,7 @@ mod numbers;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unknown;
 mod unsupported;
 
 pub use check::Refused;

@@ -15,6 +15,8 @@ use std::time::Duration;
 /// How a node fails a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// Nobody knows where it is: APISIX leaves such nodes out, and without another one there is none (7.4).
+    Unresolved,
     /// It takes no connection.
     Refused,
     /// It broke off.
@@ -30,6 +32,7 @@ impl Fault {
     pub fn status(self) -> u16 {
         match self {
             Self::TimedOut => 504,
+            Self::Unresolved => 503,
             Self::Refused | Self::Reset | Self::Garbage => 502,
         }
     }

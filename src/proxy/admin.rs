@@ -109,12 +109,13 @@ fn is_this_machine(authority: &str) -> bool {
 }
 
 /// Accepts connections for ever and has `answer` answer their requests. Needs a `LocalSet`.
-pub async fn serve<A, F>(listener: TcpListener, guard: Guard, answer: A)
+pub async fn serve<G, A, F>(listener: TcpListener, guard: G, answer: A)
 where
+    G: Fn() -> Guard + 'static,
     A: Fn(Asked) -> F + 'static,
     F: Future<Output = Answer> + 'static,
 {
-    let answer = Rc::new(answer);
+    let (guard, answer) = (Rc::new(guard), Rc::new(answer));
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -126,9 +127,9 @@ where
                 continue;
             }
         };
-        let answer = answer.clone();
+        let (guard, answer) = (guard.clone(), answer.clone());
         let service = service_fn(move |request| {
-            let answer = answer.clone();
+            let (guard, answer) = (guard(), answer.clone());
             async move { Ok::<_, Infallible>(respond(request, client, guard, &*answer).await) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
@@ -273,7 +274,7 @@ mod tests {
                         format!("{} {} {} {}", asked.method, asked.target, asked.headers.len(), asked.body.len());
                     Answer::new(201, "text/plain", text)
                 };
-                serve(listener, Guard { open: false, loopback: true }, echo).await;
+                serve(listener, || Guard { open: false, loopback: true }, echo).await;
             });
         });
         let mut client = std::net::TcpStream::connect(address).expect("it listens");

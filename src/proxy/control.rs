@@ -30,6 +30,7 @@ use change::Why;
 use plan::{Frame, Now};
 use std::io;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -37,6 +38,10 @@ use tokio::task::JoinHandle;
 
 /// How long requests under way have to end, and then the logs to be written.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Why a state file and a configuration with objects exclude each other.
+pub const TWO_KEEPERS: &str =
+    "--state keeps what the admin API is told, and this configuration has routes of its own: give one of the two";
 
 /// How a server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +62,8 @@ pub struct Control {
     stores: Stores,
     state: Option<StateFile>,
     now: Arc<Mutex<Now>>,
+    /// Nobody needs a key for the admin API.
+    open: AtomicBool,
 }
 
 impl Control {
@@ -65,7 +72,8 @@ impl Control {
         let Plan { source, frame, stores, state, now } = plan;
         journal.serves(|| now.serving());
         let server = RwLock::new(Some(server));
-        Self { server, journal, source, frame, stores, state, now: Arc::new(Mutex::new(now)) }
+        let open = AtomicBool::new(now.admin.keys.is_empty());
+        Self { server, journal, source, frame, stores, state, now: Arc::new(Mutex::new(now)), open }
     }
 
     /// Runs until somebody says stop. `ready` is called when signals are obeyed.
@@ -117,8 +125,10 @@ impl Control {
     pub async fn listen(self: Arc<Self>, listener: TcpListener) -> io::Result<JoinHandle<()>> {
         listener.set_nonblocking(true)?;
         let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-        let guard = Guard { open: self.now.lock().await.admin.keys.is_empty(), loopback };
         let listener = tokio::net::TcpListener::from_std(listener)?;
+        let control = self.clone();
+        // A reload may bring keys, or take them away.
+        let guard = move || Guard { open: control.open.load(Ordering::Relaxed), loopback };
         let answer = move |asked| self.clone().answer(asked);
         Ok(tokio::task::spawn_local(admin::serve(listener, guard, answer)))
     }

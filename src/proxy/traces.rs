@@ -4,7 +4,7 @@
 //! a request go to its block, which is written when the request has ended; those that name none belong to the request
 //! that the host was at, or else are written at once. All of it is bounded, and says so where something was left out.
 
-use super::log::Sink;
+use super::log::{Format, Sink};
 use crate::abi::ExchangeId;
 use crate::host::store::HostId;
 use crate::trace::{Event, show};
@@ -21,13 +21,28 @@ const MOST_OPEN: usize = 10_000;
 /// Blocks that are being made.
 pub struct Traces {
     sink: Sink,
+    format: Format,
     open: Mutex<BTreeMap<(HostId, ExchangeId), String>>,
 }
 
 impl Traces {
     /// Writes blocks there.
-    pub fn new(sink: Sink) -> Self {
-        Self { sink, open: Mutex::new(BTreeMap::new()) }
+    pub fn new(sink: Sink, format: Format) -> Self {
+        Self { sink, format, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// A block is lines, the first of which says what it is of; or one object with them.
+    fn write(&self, block: &str) {
+        match self.format {
+            Format::Text => self.sink.write(block.as_bytes()),
+            Format::Json => {
+                let mut lines = block.lines();
+                let message = lines.next().unwrap_or_default().trim_end_matches(':');
+                let lines: Vec<&str> = lines.map(|line| line.strip_prefix("  ").unwrap_or(line)).collect();
+                let object = serde_json::json!({ "level": "debug", "message": message, "trace": lines });
+                self.sink.write(format!("{object}\n").as_bytes());
+            }
+        }
     }
 
     /// Takes what happened in one host.
@@ -67,11 +82,11 @@ impl Traces {
             if matches!(event, Event::ExchangeClosed(_))
                 && let Some(block) = open.remove(&key)
             {
-                self.sink.write(block.as_bytes());
+                self.write(&block);
             }
         }
         if !outside.is_empty() {
-            self.sink.write(format!("trace outside of requests:\n{outside}").as_bytes());
+            self.write(&format!("trace outside of requests:\n{outside}"));
         }
     }
 
@@ -112,7 +127,7 @@ mod tests {
         let path = folder.path().join("trace");
         let note = Box::new(|_: u64, _: &mut Vec<u8>| {});
         let sink = Sink::start("test", Destination::File(path.clone()), note).expect("a file");
-        let traces = Traces::new(sink.clone());
+        let traces = Traces::new(sink.clone(), Format::Text);
         let (one, two) = (ExchangeId(1), ExchangeId(2));
         let reply = |exchange| Event::HostReply { exchange, status: 503, details: "why".to_owned() };
         let answer = Event::CallAnswered {

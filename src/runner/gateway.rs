@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::gateway::document::{self, Gateway};
+use crate::gateway::files::{self, Environment};
 use crate::scenario::{GatewayDocument, Scenario};
 
 /// A gateway as a scenario has it, and what its author should know.
@@ -18,7 +19,11 @@ pub fn read(scenario: &Scenario) -> Result<Option<Read>, Box<Diagnostic>> {
     let Some(spec) = &scenario.gateway else { return Ok(None) };
     let read = match &spec.document {
         GatewayDocument::Inline(inline) => document::within(&scenario.source, &inline.0, &spec.base),
-        GatewayDocument::File(source) => document::read(source, &spec.base),
+        // As `pwtest serve` reads them.
+        GatewayDocument::File(source) => files::document(source, &spec.base, &Environment::of_process()),
+        GatewayDocument::Files(path) => {
+            files::load(path, &Environment::of_process()).map(|loaded| (loaded.gateway, loaded.warnings))
+        }
     };
     match read {
         Ok((gateway, warnings)) => Ok(Some(Read { gateway, warnings })),

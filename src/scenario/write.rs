@@ -47,7 +47,7 @@ pub struct Plugin {
     pub name: String,
     /// Its root id.
     pub root_id: String,
-    /// Its configuration.
+    /// Its configuration; an empty one was not given.
     pub config: String,
 }
 
@@ -146,7 +146,9 @@ pub fn heading(heading: &Heading) -> String {
             if !root_id.is_empty() {
                 page.text(2, "root_id", root_id);
             }
-            page.text(2, "config", config);
+            if !config.is_empty() {
+                page.text(2, "config", config);
+            }
         }
         Subject::Gateway(document) => {
             page.key(0, "gateway");

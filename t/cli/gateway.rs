@@ -9,6 +9,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("cli: a gateway that is wrong is not run", wrong),
         Trial::test("cli: the node and the answer of the admin API are judged", judged),
         Trial::test("cli: the modules of a gateway that are not there", missing),
+        Trial::test("cli: a gateway is a folder with APISIX's files, too", folder),
     ]
 }
 
@@ -67,4 +68,33 @@ fn missing() -> Result<(), Failed> {
     let ran = pwtest(folder.path(), &["run", "a.yaml"]);
     check(ran.code == 3, "a module that is not there can't be loaded", &ran)?;
     check(ran.stdout.contains("gone.wasm"), "it is named", &ran)
+}
+
+/// What `pwtest serve conf/` serves is what `gateway: conf` tests: apisix.md 7.6 (`#END`, `${{VAR:=default}}`).
+fn folder() -> Result<(), Failed> {
+    let config = "deployment: { role: data_plane, role_data_plane: { config_provider: yaml } }\n";
+    let objects = "routes:\n  - { id: r, uri: '${{URI_OF_R:=/hello}}', upstream: { type: roundrobin, nodes: { '127.0.0.1:1980': 1 } } }\n#END\n";
+    let of = |gateway: &str| {
+        let from = GATEWAY.find("cases:").unwrap_or_default();
+        format!("gateway: {gateway}\n{}", &GATEWAY[from..])
+    };
+    let folder = workspace(&[
+        ("conf/config.yaml", config),
+        ("conf/apisix.yaml", objects),
+        ("conf/one.yaml", objects),
+        ("open/config.yaml", config),
+        ("open/apisix.yaml", "routes: []\n"),
+        ("folder.yaml", &of("conf/")),
+        ("config.yaml", &of("conf/config.yaml")),
+        ("objects.yaml", &of("conf/apisix.yaml")),
+        ("one.yaml", &of("conf/one.yaml")),
+        ("open.yaml", &of("open")),
+    ]);
+    for name in ["folder.yaml", "config.yaml", "objects.yaml", "one.yaml"] {
+        let ran = pwtest(folder.path(), &["run", name]);
+        check(ran.code == 0, &format!("{name} passes"), &ran)?;
+    }
+    let open = pwtest(folder.path(), &["run", "open.yaml"]);
+    check(open.code == 2, "without `#END` it is not whole", &open)?;
+    check(open.stderr.contains("missing valid end flag in file open/apisix.yaml"), "which is said", &open)
 }

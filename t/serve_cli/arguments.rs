@@ -8,6 +8,8 @@ pub fn refusals() -> Result<(), String> {
         ("empty/x", ""),
         ("a.wat", &says("one")),
         ("bad.wasm", "no module"),
+        ("module.wasm", "\0asm\u{1}\0\0\0"),
+        ("role.yaml", "deployment: { role: dataplane }\n"),
         ("bad.yaml", "wasm: { plugins: [ { name: a, file: a.wat } ] }\n"),
         ("plugins.yaml", "wasm: { plugins: [ { name: a, file: a.wat, priority: 1 } ] }\n"),
         (
@@ -20,6 +22,8 @@ pub fn refusals() -> Result<(), String> {
         (&[], 2, "give a configuration"),
         (&["none"], 2, "none"),
         (&["empty"], 2, "no config.yaml"),
+        (&["module.wasm"], 2, "with `--plugin module.wasm --upstream"),
+        (&["role.yaml"], 2, "found `dataplane`"),
         // apisix.md 1.1
         (&["bad.yaml"], 2, "property \"priority\" is required"),
         (&["empty", "--plugin", "a.wat"], 2, "cannot be used with"),
@@ -35,6 +39,8 @@ pub fn refusals() -> Result<(), String> {
         (&["--plugin", "a.wat", "--upstream", url, "--resolve", "a:80:b"], 2, "with an IP address"),
         (&["--plugin", "a.wat", "--upstream", url, "--workers", "0"], 2, "--workers"),
         (&["--plugin", "a.wat", "--upstream", url, "--error-log", "none/x"], 2, "`none/x` can't be written"),
+        (&["--plugin", "a.wat", "--upstream", "1980"], 2, "write http://127.0.0.1:1980"),
+        (&["--plugin", "a.wat", "--upstream", url, "--access-log", "empty"], 2, "`empty` can't be written"),
         (&["--plugin", "a.wat", "--upstream", url, "--state", "s.json"], 2, "give one of the two"),
         (&["routes.yaml", "--state", "s.json"], 2, "give one of the two"),
         (

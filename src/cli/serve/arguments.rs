@@ -136,6 +136,18 @@ pub enum AccessTo {
     Off,
 }
 
+impl Wanted {
+    /// The plugin of the command line that was given no configuration, where requests pass it.
+    pub fn unconfigured(&self) -> Option<&str> {
+        match &self.source {
+            Source::Plugin(OnePlugin { name, config: Text::Inline(text), upstream: Some(_), .. }) => {
+                text.is_empty().then_some(&**name)
+            }
+            Source::Plugin(_) | Source::Files(_) => None,
+        }
+    }
+}
+
 impl ServeArgs {
     /// What they mean; an error is the user's.
     pub fn wanted(&self) -> anyhow::Result<Wanted> {
@@ -221,10 +233,17 @@ fn address(text: &str) -> anyhow::Result<SocketAddr> {
 
 /// An upstream with one node.
 fn upstream(url: &str) -> anyhow::Result<Arc<Upstream>> {
-    if url.starts_with("https://") {
+    let begins = |scheme: &str| url.get(..scheme.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(scheme));
+    if begins("https://") {
         bail!("`{url}`: pwtest speaks no TLS to upstreams; give an http:// URL");
     }
-    let rest = url.strip_prefix("http://").or_else(|| (!url.contains("://")).then_some(url));
+    if !url.is_empty() && url.bytes().all(|byte| byte.is_ascii_digit()) {
+        bail!("`{url}` is not an upstream; write http://127.0.0.1:{url}");
+    }
+    let rest = match begins("http://") {
+        true => url.get("http://".len()..),
+        false => (!url.contains("://")).then_some(url),
+    };
     let rest = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest)).filter(|rest| !rest.contains(['@', '?', '#']));
     let Some(Address { host, port }) = rest.and_then(|rest| Address::parse(rest, Some(80))) else {
         bail!("`{url}` is not an upstream; write http://HOST:PORT, without a path: requests keep theirs");
@@ -258,6 +277,7 @@ mod tests {
             ("http://app.test/", "app.test", 80),
             ("http://[::1]:8080", "::1", 8080),
             ("app_1.test:81", "app_1.test", 81),
+            ("HTTP://app.test:81", "app.test", 81),
         ] {
             let found = upstream(url).expect("an upstream");
             assert_eq!((&*found.nodes[0].host, found.nodes[0].port), (host, port), "{url}");
@@ -266,6 +286,8 @@ mod tests {
             "",
             "http://",
             "https://a",
+            "HTTPS://a",
+            "1980",
             "ftp://a",
             "http://a/b",
             "http://a:0",

@@ -48,7 +48,7 @@ pub(in crate::gateway) fn read(
         let shown = if wrong == Wrong::IsDropped { item.to_string() } else { String::new() };
         let by_id = matches!(path.last(), Some(Step::Key(_)));
         match (put(resources, kind, &usual, by_id, item, wrong), wrong) {
-            (Ok(id), Wrong::IsDropped) => warnings.extend(left_out(resources, kind, &id)),
+            (Ok(id), Wrong::IsDropped) => warnings.extend(resources.unknown_plugins_of(kind, &id)),
             (Ok(_), Wrong::IsAnError) => {}
             (Err(refused), Wrong::IsDropped) => warnings.push(match refused {
                 Item::NotAnObject => {
@@ -113,21 +113,6 @@ fn slashes(kind: Kind, item: &Map<String, Value>) -> Result<(), Refused> {
         }
     }
     Ok(())
-}
-
-/// APISIX 3.11 leaves plugins out that it does not know, and says nothing (1.2). The words are those of later versions.
-fn left_out(resources: &Resources, kind: Kind, id: &str) -> Vec<String> {
-    let entry = resources.get(kind, id);
-    let used = entry.and_then(|entry| entry.value.get("plugins")?.as_object()).into_iter().flatten();
-    let unknown = used.filter(|(name, _)| !resources.plugins().iter().any(|plugin| *plugin.name == ***name));
-    let said = |name: &String| {
-        format!(
-            "skipping check schema for disabled or unknown plugin [{name}]. Enable the plugin or modify configuration \
-             (in {}/{id})",
-            kind.name()
-        )
-    };
-    unknown.map(|(name, _)| said(name)).collect()
 }
 
 fn name(item: &mut Map<String, Value>, usual: &str, by_id: bool) -> Result<(), Refused> {

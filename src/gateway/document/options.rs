@@ -66,6 +66,9 @@ const LEVELS: [(&str, LogLevel); 8] = [
     ("emerg", LogLevel::Critical),
 ];
 
+/// `deployment.role`.
+const ROLES: [&str; 4] = ["traditional", "control_plane", "data_plane", "standalone"];
+
 /// Reads the options of a document.
 pub(in crate::gateway) fn read(
     document: &Map<String, Value>,
@@ -210,6 +213,10 @@ impl<'a> Look<'a> {
 
     fn provider(&self) -> Result<Provider, Diagnostic> {
         let role = self.text(&["deployment", "role"])?.unwrap_or("traditional");
+        if !ROLES.contains(&role) {
+            let text = format!("expected one of {}, found `{role}`", ROLES.join(", "));
+            return Err(self.wrong(&["deployment", "role"], &text));
+        }
         let key = format!("role_{role}");
         match self.text(&["deployment", &key, "config_provider"])? {
             Some("yaml") => Ok(Provider::Yaml),

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Keys of an entry.
+const ENTRY: [&str; 4] = ["name", "file", "priority", "http_request_phase"];
+
 /// Reads the entries. A name that is there twice counts once, as it does for APISIX; a warning says so.
 pub(in crate::gateway) fn read(
     document: &Map<String, Value>,
@@ -29,11 +32,13 @@ pub(in crate::gateway) fn read(
     if let Err(wrong) = schema::wasm().check(&mut whole) {
         return Err(places.at(&path(document, &wrong.path), format!("failed to validate config: {wrong}")));
     }
+    said_for_nothing(whole.get("wasm"), "wasm", &["plugins"], warnings);
     let entries = whole.pointer("/wasm/plugins").and_then(Value::as_array);
     let mut plugins: Vec<WasmPlugin> = Vec::new();
     for (at, entry) in entries.into_iter().flatten().enumerate() {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         let (name, file) = (text("name"), text("file"));
+        said_for_nothing(Some(entry), &format!("wasm.plugins[{at}]"), &ENTRY, warnings);
         for (key, value) in [("name", name), ("file", file)] {
             if value.is_empty() {
                 let inside = [Step::Key("wasm".to_owned()), self::key("plugins"), Step::Item(at), self::key(key)];
@@ -55,6 +60,19 @@ pub(in crate::gateway) fn read(
         });
     }
     Ok(plugins)
+}
+
+/// APISIX lets other keys be, which hides that one is misspelt.
+fn said_for_nothing(within: Option<&Value>, place: &str, known: &[&str], warnings: &mut Vec<String>) {
+    let keys = within.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    for key in keys.filter(|key| !known.contains(&key.as_str())) {
+        let close = known.iter().map(|name| (strsim::damerau_levenshtein(name, key), name)).min();
+        let hint = match close {
+            Some((distance, name)) if distance <= 3 => format!("; did you mean `{name}`?"),
+            _ => String::new(),
+        };
+        warnings.push(format!("{place}: `{key}` means nothing here{hint}"));
+    }
 }
 
 fn key(name: &str) -> Step {

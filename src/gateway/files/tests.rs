@@ -8,10 +8,18 @@ fn text(name: &str, text: &str) -> Arc<Source> {
 
 fn both(config: &str, objects: Option<&str>) -> Result<(Gateway, Vec<String>), Diagnostic> {
     let environment = [("PORT", "1980"), ("ON", "true")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let standalone = objects.map_or("", |_| STANDALONE);
     let objects = objects.map(|objects| text("conf/apisix.yaml", objects));
     let environment = environment.into_iter().collect();
-    folder(Some(&text("conf/config.yaml", config)), objects.as_ref(), Path::new("conf"), &environment)
+    folder(
+        Some(&text("conf/config.yaml", &format!("{config}{standalone}"))),
+        objects.as_ref(),
+        Path::new("conf"),
+        &environment,
+    )
 }
+
+const STANDALONE: &str = "deployment: { role: data_plane, role_data_plane: { config_provider: yaml } }\n";
 
 const CONFIG: &str = "
 apisix:

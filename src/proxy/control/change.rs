@@ -4,12 +4,14 @@
 
 use super::modules::Freshness;
 use super::plan::{Now, config};
-use super::{Control, ControlError};
+use super::{Control, ControlError, TWO_KEEPERS};
+use crate::diagnostic::Diagnostic;
 use crate::gateway::resources::Resources;
 use crate::proxy::log::Severity;
 use crate::proxy::{Running, ServeError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Why something is reloaded.
@@ -68,6 +70,13 @@ impl Control {
 
     fn replace(&self, now: &mut Now, freshness: Freshness) -> Result<(), ControlError> {
         let read = self.source.read().map_err(ControlError::Configuration)?;
+        if self.state.is_some() && read.has_objects() {
+            return Err(ControlError::Configuration(Diagnostic::new(TWO_KEEPERS)));
+        }
+        if let Some(file) = read.files.iter().find(|file| is_empty(file)) {
+            let problem = Diagnostic::new(format!("`{}` is empty, it was cut off and not written yet", file.display()));
+            return Err(ControlError::Configuration(problem.hint("a comment in it says that nothing is left out")));
+        }
         let plugins = read.resources.plugins().to_vec();
         // From here on changes of these are noticed, whether or not they can be used now.
         now.watch.set(read.all_files());
@@ -81,6 +90,9 @@ impl Control {
             false => read.resources.clone(),
         };
         resources.set_plugins(plugins);
+        for line in resources.unknown_plugins().iter().filter(|line| !read.warnings.contains(line)) {
+            self.journal.errors().say(Severity::Warn, line);
+        }
         let config = config(&resources, read.route.as_ref());
         let shown = read.options.show_upstream_status;
         let generation = self.frame.generation(resources.plugins(), &loaded, config, shown);
@@ -88,6 +100,7 @@ impl Control {
         now.shown = shown;
         (now.resources, now.read, now.route) = (resources, read.resources, read.route);
         (now.loaded, now.admin) = (loaded, read.options.admin);
+        self.open.store(now.admin.keys.is_empty(), Ordering::Relaxed);
         self.journal.serves(|| now.serving());
         Ok(())
     }
@@ -118,6 +131,12 @@ impl Control {
         self.journal.serves(|| now.serving());
         Ok(())
     }
+}
+
+/// Whether a file is there and has nothing in it: somebody is about to write it, or the disk is full. Nobody wants all
+/// plugins to be gone in between.
+fn is_empty(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() == 0)
 }
 
 /// Whether two readings have the same objects, whatever their plugins are.

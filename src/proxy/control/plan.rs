@@ -8,7 +8,7 @@ use crate::gateway::config::Config;
 use crate::gateway::document;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::model::{Route, WasmPlugin};
-use crate::gateway::resources::Resources;
+use crate::gateway::resources::{Kind, Resources};
 use crate::host::limits::{Limits, Work};
 use crate::host::plugin::LoadedPlugin;
 use crate::host::profile::Profile;
@@ -101,9 +101,14 @@ impl Plan {
         self.stores.clone()
     }
 
-    /// Nobody needs a key for the admin API.
-    pub fn is_open(&self) -> bool {
-        self.now.admin.keys.is_empty()
+    /// Whether no request goes anywhere.
+    pub fn is_empty(&self) -> bool {
+        self.now.route.is_none() && self.now.resources.list(Kind::Routes).next().is_none()
+    }
+
+    /// Plugins that objects name and nobody has, each as a line for the log.
+    pub fn unknown_plugins(&self) -> Vec<String> {
+        self.now.resources.unknown_plugins()
     }
 }
 

@@ -50,7 +50,10 @@ impl Flight {
                         self.asks(peer);
                         self.begin(Idle { wire: Wire::new(io), peer, served: 0 });
                     }
-                    Err(_) => self.fail(Fault::Refused),
+                    Err(error) => {
+                        let line = errors::no_connection(&error);
+                        self.fail_with(upstream::fault_of(&error), Some(line));
+                    }
                 }
                 true
             }
@@ -215,7 +218,12 @@ impl Flight {
     }
 
     /// The upstream did wrong: perhaps it is asked once more.
-    pub(super) fn fail(&mut self, mut fault: Fault) {
+    pub(super) fn fail(&mut self, fault: Fault) {
+        self.fail_with(fault, None);
+    }
+
+    /// The same, where there is more to say of it.
+    fn fail_with(&mut self, mut fault: Fault, words: Option<String>) {
         let phase = self.phase();
         let link = std::mem::replace(&mut self.link, Link::Over);
         // A node that took no connection was asked, too. Of one that is only a name nobody knows where it is.
@@ -227,7 +235,8 @@ impl Flight {
         self.note_try(fault.status());
         let stale = matches!(&link, Link::Open(link, _) if link.is_reused()) && fault == Fault::Reset;
         if !stale && !self.lane.is_closed() {
-            self.live.say(self.exchange, LogLevel::Error, errors::words(fault, phase));
+            let words = words.unwrap_or_else(|| errors::words(fault, phase));
+            self.live.say(self.exchange, LogLevel::Error, words);
         }
         self.lane.asks(None);
         if self.upstream_status.is_none() && self.out.whole && !self.lane.is_closed() {
@@ -291,7 +300,7 @@ impl Flight {
         }
         self.feed(|host, exchange| match fault {
             Fault::TimedOut => host.upstream_timed_out(exchange),
-            Fault::Refused => host.upstream_refused(exchange),
+            Fault::Unresolved | Fault::Refused => host.upstream_refused(exchange),
             Fault::Reset | Fault::Garbage if begun => host.from_upstream(exchange, Part::Reset),
             Fault::Reset => host.upstream_reset(exchange),
             Fault::Garbage => host.upstream_garbage(exchange),

@@ -4,6 +4,7 @@ mod http1;
 
 pub(super) use http1::Http1;
 
+use super::errors;
 use super::pool::Address;
 use super::resolve::Resolve;
 pub(super) use crate::gateway::way::Fault;
@@ -24,8 +25,10 @@ pub(super) fn connect(address: &Address, resolve: &Resolve) -> Connecting {
         if let Some(address) = known {
             return open(address).await;
         }
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in tokio::net::lookup_host((&*host, port)).await? {
+        let unresolved = |error: io::Error| errors::unresolved(&host, &error.to_string());
+        let addresses = tokio::net::lookup_host((&*host, port)).await.map_err(unresolved)?;
+        let mut last = errors::unresolved(&host, "it has no address");
+        for address in addresses {
             match open(address).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => last = error,
@@ -33,6 +36,14 @@ pub(super) fn connect(address: &Address, resolve: &Resolve) -> Connecting {
         }
         Err(last)
     })
+}
+
+/// What an error of [`connect`] counts as. Only a name that leads nowhere is one of ours, without a number of the system.
+pub(super) fn fault_of(error: &io::Error) -> Fault {
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::NotFound, None) => Fault::Unresolved,
+        _ => Fault::Refused,
+    }
 }
 
 async fn open(address: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {

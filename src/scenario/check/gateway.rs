@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 const SEND: &str = "it is written `PUT /apisix/admin/routes/1`";
 
-/// An inline document, or the path of one. What it says is looked at when the modules are loaded.
+/// An inline document, the path of one, or of what APISIX is configured with. What it says is looked at when the modules are loaded.
 pub(super) fn document(cx: &mut Cx, node: &Node) -> Option<GatewaySpec> {
     match &node.value {
         Value::Map(_) => {
@@ -24,6 +24,10 @@ pub(super) fn document(cx: &mut Cx, node: &Node) -> Option<GatewaySpec> {
         Value::Text(_) => {
             let name = cx.word(node, "the path of a gateway document")?;
             let path = cx.resolve(name);
+            if of_apisix(&path) {
+                let base = path.clone();
+                return Some(GatewaySpec { span: node.span.clone(), base, document: GatewayDocument::Files(path) });
+            }
             let content = cx.file(node, &path)?;
             let Ok(text) = String::from_utf8(content.to_vec()) else {
                 cx.push(cx.at(&node.span, format!("{} is not UTF-8 text", quote(&path.to_string_lossy()))));
@@ -38,6 +42,12 @@ pub(super) fn document(cx: &mut Cx, node: &Node) -> Option<GatewaySpec> {
             None
         }
     }
+}
+
+/// A folder with APISIX's files, or one of them: what `pwtest serve` takes for the same.
+fn of_apisix(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    path.is_dir() || (matches!(name, Some("config.yaml" | "apisix.yaml")) && path.is_file())
 }
 
 /// `METHOD PATH`, or `send` with headers and body.

@@ -26,6 +26,8 @@ pub enum GatewayDocument {
     Inline(InlineDocument),
     /// In a file of its own.
     File(Arc<Source>),
+    /// APISIX's two files: their folder, or the path of one of them.
+    Files(PathBuf),
 }
 
 /// A document within a scenario: a part of its tree.
