@@ -15,6 +15,15 @@ use bytes::Bytes;
 /// `Server` of every answer: the version whose behaviour the gateway has.
 pub const SERVER: &str = "APISIX/3.11.0";
 
+/// What `pass_host: pass` passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassedHost {
+    /// What the client sent, whatever plugins made of it since: nginx keeps it before they run.
+    AsSent,
+    /// What the plugins left of it.
+    AsLeft,
+}
+
 /// Where a request goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Destination<'a> {
@@ -24,14 +33,18 @@ pub struct Destination<'a> {
     pub node: &'a Node,
     /// Whether `Upgrade` passes.
     pub websocket: Websocket,
+    /// Whose `Host` passes, if any does.
+    pub passed_host: PassedHost,
 }
 
 impl Destination<'_> {
-    /// What `Host` says; nothing where the client said nothing.
-    pub fn host(&self, facts: &RequestFacts<'_>) -> Bytes {
+    /// What `Host` says; nothing where the client, or a plugin, said nothing. `headers` are what the plugins left.
+    pub fn host(&self, headers: &Headers, facts: &RequestFacts<'_>) -> Bytes {
         match &self.upstream.pass_host {
-            // As the client sent it, whatever plugins made of it since: nginx keeps it before they run.
-            PassHost::Pass => Bytes::copy_from_slice(facts.authority),
+            PassHost::Pass => match self.passed_host {
+                PassedHost::AsSent => Bytes::copy_from_slice(facts.authority),
+                PassedHost::AsLeft => headers.get(b":authority").cloned().unwrap_or_default(),
+            },
             PassHost::Rewrite(host) => Bytes::copy_from_slice(host.as_bytes()),
             PassHost::Node => {
                 let Node { host, port, .. } = self.node;
@@ -48,7 +61,7 @@ impl Destination<'_> {
 /// The headers of a request as the upstream gets them. `headers` are what the plugins left, `facts` what the client
 /// sent.
 pub fn request(headers: &Headers, facts: &RequestFacts<'_>, to: &Destination<'_>) -> Headers {
-    let host = to.host(facts);
+    let host = to.host(headers, facts);
     let of_connection = Named::by(headers);
     // Pseudo headers stay in front; `host` and five of the client's come to what there is.
     let mut out: Vec<(Bytes, Bytes)> = Vec::with_capacity(headers.len() + 7);

@@ -6,7 +6,7 @@
 use super::chain::{Chain, ContextKey};
 use super::config::Config;
 use super::facts::RequestFacts;
-use super::forward::UpstreamStatus;
+use super::forward::{PassedHost, UpstreamStatus};
 use super::model::Route;
 use super::target::Target;
 use super::way::Way;
@@ -80,7 +80,11 @@ impl Contexts {
             true => Target::PluginNotStarted,
             false => routed.upstream,
         };
-        let way = Way::routed(target, show);
+        let passed_host = match host.world().profile.gateway_keeps_host {
+            true => PassedHost::AsSent,
+            false => PassedHost::AsLeft,
+        };
+        let way = Way::routed(target, show, passed_host);
         if way.refusal().is_some() {
             host.has_no_upstream(exchange);
         }

@@ -5,7 +5,7 @@
 
 use super::balance::Balancer;
 use super::facts::RequestFacts;
-use super::forward::{self, Destination, UpstreamStatus};
+use super::forward::{self, Destination, PassedHost, UpstreamStatus};
 use super::model::{KeepalivePool, Node, Timeout, Upstream};
 use super::target::{Refusal, Target, Websocket};
 use crate::message::Headers;
@@ -68,7 +68,7 @@ pub enum Next {
 pub struct Way {
     target: Target,
     /// A gateway is on the way, and tells the client of the upstream's status or not.
-    gateway: Option<UpstreamStatus>,
+    gateway: Option<(UpstreamStatus, PassedHost)>,
     tried: Vec<Node>,
 }
 
@@ -81,8 +81,8 @@ impl Way {
     }
 
     /// To where a gateway sends it.
-    pub fn routed(target: Target, show: UpstreamStatus) -> Self {
-        Self { target, gateway: Some(show), tried: Vec::new() }
+    pub fn routed(target: Target, show: UpstreamStatus, passed_host: PassedHost) -> Self {
+        Self { target, gateway: Some((show, passed_host)), tried: Vec::new() }
     }
 
     /// What is answered where it goes nowhere.
@@ -154,15 +154,15 @@ impl Way {
 
     /// The head of the request as the node that is being asked gets it; none where nothing is changed.
     pub fn forwarded(&self, headers: &Headers, facts: &RequestFacts<'_>) -> Option<Headers> {
-        self.gateway?;
+        let (_, passed_host) = self.gateway?;
         let Target::Upstream { upstream, websocket, .. } = &self.target else { return None };
-        let to = Destination { upstream, node: self.tried.last()?, websocket: *websocket };
+        let to = Destination { upstream, node: self.tried.last()?, websocket: *websocket, passed_host };
         Some(forward::request(headers, facts, &to))
     }
 
     /// The head of a response before the plugins see it. `tries` has what became of each node that was asked.
     pub fn comes_in(&self, headers: &mut Headers, tries: impl Iterator<Item = u16>) {
-        if let Some(show) = self.gateway {
+        if let Some((show, _)) = self.gateway {
             forward::response(headers, &tries.collect::<Vec<_>>(), show);
         }
     }

@@ -40,7 +40,7 @@ impl Host {
             self.phase_answered(exchange, &pending, result);
             return;
         }
-        let answer = self.as_seen_by_guest(&result);
+        let answer = self.as_seen_by_guest(&result, pending.is_head);
         let arguments = match &answer {
             Ok(answer) => [answer.headers.len() as u32, answer.body.len() as u32, answer.trailers.len() as u32],
             Err(_) => [0, 0, 0],
@@ -72,7 +72,7 @@ impl Host {
 
     /// Envoy makes a response of its own out of most failures (abi.md 8.1; texts as Envoy 1.40 wrote them). The
     /// rest is (0, 0, 0) with a status to be asked for.
-    fn as_seen_by_guest(&self, result: &CallResult) -> Result<Answer, (u32, &'static str)> {
+    fn as_seen_by_guest(&self, result: &CallResult, is_head: bool) -> Result<Answer, (u32, &'static str)> {
         const RESET: (u32, &str) = (11, "reset");
         let (status, text) = match result {
             CallResult::Response { headers, body, trailers } => {
@@ -91,7 +91,9 @@ impl Host {
         headers.append(":status", status);
         headers.append("content-length", text.len().to_string());
         headers.append("content-type", "text/plain");
-        Ok(Answer { headers, body: Bytes::from_static(text.as_bytes()), trailers: Headers::new() })
+        // Envoy 1.40: to HEAD it says how long the text would be.
+        let body = if is_head { Bytes::new() } else { Bytes::from_static(text.as_bytes()) };
+        Ok(Answer { headers, body, trailers: Headers::new() })
     }
 }
 

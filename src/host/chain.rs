@@ -50,11 +50,13 @@ impl Host {
     }
 
     /// Opens an exchange through some of the plugins, in this order; `response_order` has the places in `chain` in
-    /// the order in which they see the response, and may be empty where the host's own order is meant.
+    /// the order in which they see the response, and may be empty where the host's own order is meant. It is APISIX's;
+    /// hosts whose responses take the way of the request back go by their own.
     pub fn open_chain(&mut self, info: ConnectionInfo, chain: &[PluginIndex], response_order: &[usize]) -> ExchangeId {
         self.restart_after_crash();
         let id = self.open_exchange(info, None, chain.iter().copied());
-        if let Some(e) = self.ex_mut(id).filter(|e| e.filters.len() == response_order.len()) {
+        let own_order = self.world.profile.response_reversed;
+        if let Some(e) = self.ex_mut(id).filter(|e| !own_order && e.filters.len() == response_order.len()) {
             e.response_order = response_order.to_vec();
         }
         self.world.recorder.push(|| Event::ExchangeOpened(id));

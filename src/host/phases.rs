@@ -203,7 +203,7 @@ impl Host {
         self.world.call_count = self.world.call_count.wrapping_add(1);
         let call_id = CallId(self.world.call_count);
         let token = call.id.0;
-        self.world.calls.insert(call_id, PendingCall { vm, root, plugin, token, exchange: Some(id) });
+        self.world.calls.insert(call_id, PendingCall { vm, root, plugin, token, is_head: false, exchange: Some(id) });
         self.world.outputs.push_back(Output::HttpCall { call: call_id, plugin, request: call });
         if let Some(e) = self.ex_mut(id) {
             e.phases.waits_for = Some(Awaited::Call);

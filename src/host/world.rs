@@ -96,6 +96,8 @@ pub struct PendingCall {
     pub plugin: PluginIndex,
     /// The token in that VM.
     pub token: u32,
+    /// Its method is HEAD: an answer to it has no body.
+    pub is_head: bool,
     /// The exchange that waits for the answer, on hosts where it is the exchange that waits.
     pub exchange: Option<ExchangeId>,
 }

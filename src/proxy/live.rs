@@ -14,7 +14,7 @@ use super::worker::Worker;
 use crate::abi::{ExchangeId, LogLevel, PluginIndex};
 use crate::gateway::config::Config;
 use crate::gateway::facts::Asked;
-use crate::gateway::forward::UpstreamStatus;
+use crate::gateway::forward::{PassedHost, UpstreamStatus};
 use crate::gateway::target::Target;
 use crate::gateway::way::Way;
 use crate::host::env::Clock;
@@ -239,7 +239,7 @@ impl Live {
                 (Some(gate), _) => gate.open(host, &lane.asker, info),
                 (None, Serves::Chain { upstream, .. }) => (host.open(info), Way::straight(upstream)),
                 (None, Serves::Gateway { .. }) => {
-                    (host.open(info), Way::routed(Target::NoRoute, UpstreamStatus::OnError))
+                    (host.open(info), Way::routed(Target::NoRoute, UpstreamStatus::OnError, PassedHost::AsSent))
                 }
             };
             self.lanes.borrow_mut().insert(opened.0, lane.clone());

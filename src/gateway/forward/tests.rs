@@ -5,7 +5,7 @@ use super::super::facts::tests::{facts, headers};
 use super::*;
 
 fn to<'a>(upstream: &'a Upstream, node: &'a Node) -> Destination<'a> {
-    Destination { upstream, node, websocket: Websocket::Refused }
+    Destination { upstream, node, websocket: Websocket::Refused, passed_host: PassedHost::AsSent }
 }
 
 fn text(headers: &Headers) -> Vec<String> {

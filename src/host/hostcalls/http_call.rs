@@ -49,6 +49,7 @@ fn http_call(
     if !has(b":method") || !has(b":path") || !(has(b":authority") || has(b"host")) {
         return Err(Status::BadArgument);
     }
+    let is_head = headers.get(b":method").is_some_and(|method| method == "HEAD");
     let (first, step) = world.profile.call_ids;
     let token = first.wrapping_add(cx.state.call_count.wrapping_mul(step));
     cx.state.call_count = cx.state.call_count.wrapping_add(1);
@@ -63,7 +64,7 @@ fn http_call(
         timeout_ms,
     });
     let vm = cx.state.vm;
-    world.calls.insert(call_id, PendingCall { vm, root, plugin, token, exchange: None });
+    world.calls.insert(call_id, PendingCall { vm, root, plugin, token, is_head, exchange: None });
     world.outputs.push_back(Output::HttpCall { call: call_id, plugin, request: call.clone() });
     cx.effect(|| Effect::HttpCall(call));
     Ok(token)

@@ -64,6 +64,8 @@ pub const APISIX: Profile = Profile {
     header_arguments: false,
     // 2.6: by descending priority in both directions.
     response_reversed: false,
+    // 7.4: `upstream_host` is set to `$http_host` before plugins run.
+    gateway_keeps_host: true,
     // 3.1
     request_pause_holds: true,
     // 0, fact 5.

@@ -56,6 +56,8 @@ pub const ENVOY: Profile = Profile {
     writes_log: false,
     header_arguments: true,
     response_reversed: true,
+    // Envoy 1.40: the router sends `:authority` as the filters left it.
+    gateway_keeps_host: false,
     request_pause_holds: true,
     response_pause_holds: true,
     // Envoy 1.40: and it writes the trailers twice.

@@ -95,6 +95,8 @@ pub struct Profile {
     pub header_arguments: bool,
     /// Responses go through the chain from its end to its beginning.
     pub response_reversed: bool,
+    /// Behind a gateway the upstream gets `Host` as the client sent it, whatever plugins made of it.
+    pub gateway_keeps_host: bool,
     /// A Pause of the request holds it (abi.md 4.2).
     pub request_pause_holds: bool,
     /// A Pause of the response holds it (abi.md 4.2).

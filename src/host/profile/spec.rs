@@ -58,6 +58,8 @@ pub const SPEC: Profile = Profile {
     header_arguments: true,
     // Silent; every host that has a chain for responses of its own turns it around.
     response_reversed: true,
+    // Silent; a plugin that sets `:authority` wants it to be seen.
+    gateway_keeps_host: false,
     request_pause_holds: true,
     response_pause_holds: true,
     made_trailers_lose_held_body: false,

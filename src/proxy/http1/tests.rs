@@ -145,3 +145,16 @@ fn what_waits_is_written_in_order() {
     }
     assert_eq!(all, [&b"a"[..], &[b'b'; 5000], b"c"].concat());
 }
+
+/// nginx escapes a path that was rewritten (`ngx_escape_uri`); a target ends at the first space (RFC 9112 3).
+#[test]
+fn a_rewritten_path_stays_one_word() {
+    let headers: Headers = [(":method", "GET"), (":path", "/a b\t\u{e9}?c=%20"), (":authority", "h")]
+        .map(|(name, value)| (Bytes::from(name), Bytes::from(value)))
+        .into_iter()
+        .collect();
+    let mut out = Outbox::default();
+    write::request_head(&mut out, &headers, true);
+    let head = String::from_utf8_lossy(out.single().unwrap_or_default()).into_owned();
+    assert_eq!(head, "GET /a%20b%09\u{e9}?c=%20 HTTP/1.1\r\nhost: h\r\n\r\n");
+}

@@ -112,6 +112,20 @@ impl Outbox {
         *self = Self::default();
     }
 
+    /// The target of a request. What would end it too soon is escaped, as nginx does with a path that was rewritten.
+    fn target(&mut self, target: &[u8]) {
+        let ends = |byte: u8| byte <= b' ' || byte == 0x7f;
+        if !target.iter().any(|byte| ends(*byte)) {
+            return self.copy(target);
+        }
+        for byte in target {
+            match ends(*byte) {
+                true => self.copy(format!("%{byte:02X}").as_bytes()),
+                false => self.copy(&[*byte]),
+            }
+        }
+    }
+
     fn line(&mut self, name: &[u8], value: &[u8]) {
         if name.is_empty() || !name.iter().all(|b| head::is_token(*b)) {
             return;
@@ -201,14 +215,15 @@ pub fn request_head(out: &mut Outbox, headers: &Headers, end_of_stream: bool) ->
     for (name, value) in headers.iter() {
         match &name[..] {
             b":method" if !value.is_empty() && value.iter().all(|b| head::is_token(*b)) => method = value,
-            b":path" if !value.is_empty() && value.iter().all(|b| *b > b' ' && *b != 0x7f) => path = value,
+            b":path" if !value.is_empty() => path = value,
             b":authority" => authority = value,
             _ => {}
         }
     }
-    for piece in [method, b" ", path, b" HTTP/1.1\r\n"] {
-        out.copy(piece);
-    }
+    out.copy(method);
+    out.copy(b" ");
+    out.target(path);
+    out.copy(b" HTTP/1.1\r\n");
     out.line(b"host", authority);
     let mut length = None;
     let named = named_by_connection(headers);
