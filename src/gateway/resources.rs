@@ -19,7 +19,7 @@ pub(in crate::gateway) use convert::address;
 pub(in crate::gateway) use numbers::plain;
 
 use super::model::{Objects, Revision, WasmPlugin};
-use super::schema::Mismatch;
+use super::schema::{Mismatch, Step};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,6 +238,11 @@ impl Resources {
 /// Checks an object against the schema of its kind alone.
 pub(in crate::gateway) fn check_schema(kind: Kind, value: &mut Value) -> Result<(), Mismatch> {
     check::schema_of(kind).check(value)
+}
+
+/// The property that somebody meant who wrote an object of a kind with the last step of this path.
+pub(in crate::gateway) fn meant(kind: Kind, path: &[Step]) -> Option<&'static str> {
+    check::schema_of(kind).meant(path)
 }
 
 /// An id as text: `1` and `"1"` are one object.

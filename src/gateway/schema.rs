@@ -108,6 +108,28 @@ pub(super) struct Schema {
     default: Option<Value>,
 }
 
+impl Schema {
+    /// The property that somebody meant who wrote the last step of a path.
+    pub(super) fn meant(&self, path: &[Step]) -> Option<&str> {
+        let under = |step: &Step| match step {
+            Step::Key(key) => {
+                let named = self.properties.iter().find(|(name, _)| name == key).map(|(_, schema)| schema);
+                named.or(self.every.as_deref())
+            }
+            Step::Item(_) => self.items.as_deref(),
+        };
+        match path {
+            [Step::Key(written)] => {
+                let near = |(name, _): &(String, Schema)| strsim::damerau_levenshtein(name, written);
+                let (name, _) = self.properties.iter().min_by_key(|property| near(property))?;
+                (strsim::damerau_levenshtein(name, written) <= 3).then_some(name)
+            }
+            [] | [Step::Item(_)] => None,
+            [first, rest @ ..] => under(first)?.meant(rest),
+        }
+    }
+}
+
 /// A form that text can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {

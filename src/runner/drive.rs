@@ -172,7 +172,13 @@ impl<'a> Driver<'a> {
             StepKind::Concurrent(items) => self.concurrent(index, items),
             StepKind::Connect(connect) => self.connect(index, connect),
             StepKind::Advance(duration) => self.advance(*duration),
-            StepKind::Admin(admin) => self.admin(admin),
+            StepKind::Admin(admin) => {
+                let answered = self.admin(admin);
+                let asked = step.expect.iter().flat_map(Expect::all).any(verdict::expects_answer);
+                if let Some(failure) = answered.filter(|_| !asked) {
+                    self.fail(Place::of(index), [failure]);
+                }
+            }
             StepKind::Reconfigure { plugin, config } => {
                 if let Err(error) = self.host.reconfigure(PluginIndex(*plugin), config.clone()) {
                     let asked = step.expect.iter().flat_map(Expect::all).any(verdict::expects_start_failure);

@@ -5,7 +5,7 @@ use crate::diagnostic::Span;
 use crate::expect::{self, Failure};
 use crate::host::StartError;
 use crate::message::{Direction, Headers};
-use crate::scenario::{Callout, Expect, MessageExpect};
+use crate::scenario::{Admin, Callout, Expect, MessageExpect};
 use crate::trace::{Entry, HttpCall, views::SeenMessage};
 
 /// Whether a scenario means the start to go wrong: it expects a trap, or the result of a start callback.
@@ -103,6 +103,26 @@ pub fn unplanned_call(call: &HttpCall, span: Option<Span>, event: usize) -> Fail
         actual: None,
         hint: Some(format!("plan the answer: `callouts: [{{ to: {upstream}, reply: {{ status: 200 }} }}]`")),
         event: event.checked_sub(1),
+    }
+}
+
+/// Whether something is said of what the admin API answers.
+pub fn expects_answer(expect: &Expect) -> bool {
+    expect.admin.as_ref().is_some_and(|answer| answer.status.is_some() || answer.body.is_some())
+}
+
+/// A change that the admin API did not make, and of whose answer nothing is said: what comes later would be about
+/// objects that are not there.
+pub fn refused_by_admin(call: &Admin, status: u16, body: &[u8], event: usize) -> Failure {
+    let body = String::from_utf8_lossy(body);
+    Failure {
+        subject: "admin".to_owned(),
+        title: format!("the admin API refuses {} {} with {status}", call.method, call.target.value),
+        span: Some(call.target.span.clone()),
+        expected: None,
+        actual: Some(body.trim_end().to_owned()),
+        hint: Some(format!("mend the call, or expect the answer: `expect: {{ status: {status} }}`")),
+        event: Some(event),
     }
 }
 

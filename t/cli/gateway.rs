@@ -9,6 +9,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("cli: a gateway that is wrong is not run", wrong),
         Trial::test("cli: the node and the answer of the admin API are judged", judged),
         Trial::test("cli: the modules of a gateway that are not there", missing),
+        Trial::test("cli: a call that the admin API refuses", refused),
         Trial::test("cli: a gateway is a folder with APISIX's files, too", folder),
     ]
 }
@@ -97,4 +98,37 @@ fn folder() -> Result<(), Failed> {
     let open = pwtest(folder.path(), &["run", "open.yaml"]);
     check(open.code == 2, "without `#END` it is not whole", &open)?;
     check(open.stderr.contains("missing valid end flag in file open/apisix.yaml"), "which is said", &open)
+}
+
+/// A call that is refused: what comes behind it would be about objects that are not there.
+fn refused() -> Result<(), Failed> {
+    let steps = |expect: &str| {
+        let call = "      - admin: { send: PUT /apisix/admin/routes/2, body: { ury: /b } }\n";
+        let from = GATEWAY.find("      - admin").unwrap_or_default();
+        format!("{}{call}{expect}", &GATEWAY[..from])
+    };
+    let folder = workspace(&[
+        ("unsaid.yaml", &steps("")),
+        ("logs.yaml", &steps("        expect: { no_logs: [ x ] }\n")),
+        ("status.yaml", &steps("        expect: { status: 400 }\n")),
+        ("body.yaml", &steps("        expect: { body: { contains: invalid configuration } }\n")),
+        ("document.yaml", "wasm.plugins: []\nroutes: []\n"),
+    ]);
+    for name in ["unsaid.yaml", "logs.yaml"] {
+        let ran = pwtest(folder.path(), &["run", name]);
+        check(ran.code == 1, "nobody said that it is refused", &ran)?;
+        for text in
+            ["the admin API refuses PUT /apisix/admin/routes/2 with 400", "invalid configuration", "status: 400"]
+        {
+            check(ran.stdout.contains(text), &format!("{text:?} is missing"), &ran)?;
+        }
+    }
+    for name in ["status.yaml", "body.yaml"] {
+        let ran = pwtest(folder.path(), &["run", name]);
+        check(ran.code == 0, "its answer is expected", &ran)?;
+    }
+    let document = pwtest(folder.path(), &["run", "document.yaml"]);
+    check(document.code == 2, "a document is no scenario", &document)?;
+    check(document.stderr.contains("`gateway: document.yaml` and `cases`"), "what to do is said", &document)?;
+    check(document.stderr.contains("1 mistake"), "and nothing else", &document)
 }

@@ -67,8 +67,8 @@ pub struct ServeArgs {
     /// Write what passes as scenarios into this folder.
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
-    /// Replace the values of this header in what is recorded (repeatable), beside those of authorization, cookie,
-    /// set-cookie, proxy-authorization and x-api-key. With `none`, only of those that follow it.
+    /// Replace the values of this header, query parameter or form field in what is recorded (repeatable), beside those of
+    /// authorization, cookie, set-cookie, proxy-authorization and x-api-key. With `none`, only of those that follow it.
     #[arg(long, value_name = "NAME", requires = "record")]
     mask: Vec<String>,
     /// Compile modules anew and don't keep them.

@@ -2,7 +2,7 @@
 
 use super::Places;
 use crate::diagnostic::Diagnostic;
-use crate::gateway::resources::{Checks, Kind, Refused, Resources, id_text};
+use crate::gateway::resources::{self, Checks, Kind, Refused, Resources, id_text};
 use crate::gateway::schema::Step;
 use serde_json::{Map, Value};
 
@@ -59,7 +59,7 @@ pub(in crate::gateway) fn read(
                     format!("failed to check item data of [{}] err:{why} ,val: {shown}", kind.name())
                 }
             }),
-            (Err(refused), Wrong::IsAnError) => return Err(problem(resources, places, path, refused)),
+            (Err(refused), Wrong::IsAnError) => return Err(problem(resources, kind, places, path, refused)),
         }
     }
     Ok(())
@@ -129,15 +129,26 @@ fn name(item: &mut Map<String, Value>, usual: &str, by_id: bool) -> Result<(), R
     Ok(())
 }
 
-fn problem(resources: &Resources, places: &Places, mut path: Vec<Step>, refused: Item) -> Diagnostic {
+fn problem(resources: &Resources, kind: Kind, places: &Places, mut path: Vec<Step>, refused: Item) -> Diagnostic {
     let refused = match refused {
         Item::NotAnObject => return places.at(&path, "expected a mapping"),
         Item::Refused(refused) => refused,
     };
     path.extend(refused.mismatch.path.iter().cloned());
-    let problem = places.at(&path, &refused.mismatch.text);
-    let unknown = refused.mismatch.text.strip_prefix("unknown plugin [").and_then(|text| text.strip_suffix(']'));
-    let Some(name) = unknown else { return problem };
+    let text = &refused.mismatch.text;
+    let problem = places.at(&path, text);
+    if text.contains("additional properties forbidden") {
+        return match resources::meant(kind, &refused.mismatch.path) {
+            Some(name) => problem.hint(format!("did you mean `{name}`?")),
+            None => problem,
+        };
+    }
+    if text.contains("property \"conf\" ") && text.contains("the configuration of plugin ") {
+        return problem.hint("`conf` is what the plugin is configured with: text or a mapping, and not an empty one");
+    }
+    let Some(name) = text.strip_prefix("unknown plugin [").and_then(|text| text.strip_suffix(']')) else {
+        return problem;
+    };
     let names = resources.plugins().iter().map(|plugin| &*plugin.name);
     match names.map(|known| (strsim::damerau_levenshtein(known, name), known)).min() {
         Some((distance, known)) if distance <= 3 => problem.hint(format!("did you mean `{known}`?")),

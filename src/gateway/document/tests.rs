@@ -91,6 +91,13 @@ fn mistakes_are_shown_where_they_are() {
         problem(&DOCUMENT.replace("wasm_log: { conf: blah", "wasm_lgo: { conf: blah")).hint.as_deref(),
         Some("did you mean `wasm_log`?")
     );
+    let hint = |from: &str, to: &str| problem(&DOCUMENT.replace(from, to)).hint.unwrap_or_default();
+    assert_eq!(hint("upstream_id: u", "upstraem_id: u"), "did you mean `upstream_id`?");
+    assert_eq!(hint("id: u, type: roundrobin,", "id: u, type: roundrobin, retrys: 1,"), "did you mean `retries`?");
+    assert_eq!(hint("uri: /other", "uri: /other\n    upstream: { node: {} }"), "did you mean `nodes`?");
+    assert_eq!(hint("uri: /other", "uri: /other\n    something_else: 1"), "");
+    assert!(hint("conf: blah", "config: blah").starts_with("`conf` is what the plugin is configured with"));
+    assert!(hint("conf: blah", "conf: ''").starts_with("`conf` is what the plugin is configured with"));
 }
 
 #[test]

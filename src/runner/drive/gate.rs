@@ -264,10 +264,10 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// One call to the admin API.
-    pub(super) fn admin(&mut self, call: &Admin) {
+    /// One call to the admin API. What is refused fails the case, unless its answer is expected.
+    pub(super) fn admin(&mut self, call: &Admin) -> Option<Failure> {
         let now = self.host.world().clock.realtime_ns() / 1_000_000_000;
-        let Some(gate) = &mut self.gate else { return };
+        let gate = self.gate.as_mut()?;
         let headers: Headers = call.headers.iter().cloned().collect();
         let request = AdminRequest {
             method: &call.method,
@@ -283,6 +283,9 @@ impl<'a> Driver<'a> {
         for line in &reply.logs {
             self.host.world_mut().log_about(None, line.level, line.message.clone());
         }
+        let refused = (reply.status >= 400).then(|| {
+            verdict::refused_by_admin(call, reply.status, &reply.body, self.host.world().recorder.events().len())
+        });
         self.record(GatewayEvent::Admin {
             call: format!("{} {}", call.method, call.target.value),
             status: reply.status,
@@ -295,6 +298,7 @@ impl<'a> Driver<'a> {
             AdminEffect::None | AdminEffect::ReloadPlugins => {}
         }
         self.drain();
+        refused
     }
 
     /// Objects with a time to live are gone when it is over.

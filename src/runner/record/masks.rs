@@ -1,8 +1,10 @@
-//! Values of headers that nobody is to read in a recording.
+//! Values of headers, queries and forms that nobody is to read in a recording.
 //!
-//! A value of a header by one of the names is replaced where it stands, and wherever else in the same exchange the same
+//! A value by one of the names is replaced where it stands, and wherever else in the same exchange the same
 //! bytes occur: in paths, bodies, calls, answers and log lines. So are the credentials behind a scheme (`Bearer …`) and
 //! the values of single cookies. What a plugin makes of a value (a hash, an encoding) is not known for what it is.
+
+mod fields;
 
 use crate::message::Headers;
 use crate::trace::HttpCall;
@@ -85,10 +87,36 @@ impl Masks {
             }
             secrets.extend(parts(name, value).filter(|part| part.len() >= SHORTEST_PART));
         }
+        for (headers, body) in heads(conversation) {
+            let query = headers.get(b":path").and_then(|path| Some(path.slice_ref(query(path)?)));
+            let form = is_form(&headers).then_some(body);
+            for value in query.iter().chain(&form).flat_map(|text| fields::values(text, &|name| self.has(name))) {
+                secrets.extend(fields::decoded(&value).into_iter().chain([value]).filter(|it| it.len() >= SHORTEST));
+            }
+        }
         secrets.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         secrets.dedup();
         secrets
     }
+}
+
+/// What goes somewhere: requests of clients, and the plugins' calls.
+fn heads(conversation: &Conversation) -> Vec<(Headers, Bytes)> {
+    let requests = [&conversation.request, &conversation.forwarded].into_iter();
+    let requests = requests.filter_map(|message| Some((message.headers.clone()?, message.body())));
+    let call = |call: &Call| (call.call.headers.iter().cloned().collect(), call.call.body.clone());
+    requests.chain(conversation.calls.iter().map(call)).collect()
+}
+
+fn query(path: &[u8]) -> Option<&[u8]> {
+    let at = path.iter().position(|byte| *byte == b'?')?;
+    path.get(at.saturating_add(1)..)
+}
+
+fn is_form(headers: &Headers) -> bool {
+    let of_forms = b"application/x-www-form-urlencoded";
+    let begins = |value: &Bytes| value.get(..of_forms.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(of_forms));
+    headers.get(b"content-type").is_some_and(begins)
 }
 
 /// The credentials behind a scheme; the values of cookies.
@@ -124,8 +152,20 @@ impl Here<'_> {
     }
 
     fn pair(&self, name: &Bytes, value: &Bytes) -> (Bytes, Bytes) {
-        let value = if self.masks.has(name) { Bytes::from_static(MASK.as_bytes()) } else { self.bytes(value) };
+        let value = match (self.masks.has(name), query(value).filter(|_| name == ":path")) {
+            (true, _) => Bytes::from_static(MASK.as_bytes()),
+            (false, Some(query)) => {
+                let path = value.get(..value.len().saturating_sub(query.len())).unwrap_or_default();
+                self.bytes(&[path, &self.fields(query)].concat().into())
+            }
+            (false, None) => self.bytes(value),
+        };
         (name.clone(), value)
+    }
+
+    /// A query or a form: a value that is too short to be looked for is replaced where it stands.
+    fn fields(&self, text: &[u8]) -> Bytes {
+        fields::masked(text, &|name| self.masks.has(name))
     }
 
     fn headers(&self, headers: &Headers) -> Headers {
@@ -136,7 +176,8 @@ impl Here<'_> {
         let before = message.body().len();
         let mut chunks: Vec<Bytes> = message.chunks.iter().map(|chunk| self.bytes(chunk)).collect();
         let whole: Bytes = chunks.concat().into();
-        let masked = self.bytes(&whole);
+        let form = message.headers.as_ref().is_some_and(is_form);
+        let masked = self.bytes(&if form { self.fields(&whole) } else { whole.clone() });
         if masked != whole {
             // A value that lies across two pieces.
             chunks = vec![masked];
@@ -162,7 +203,11 @@ impl Here<'_> {
             id: *id,
             upstream: self.bytes(upstream),
             headers: pairs(headers),
-            body: self.bytes(body),
+            body: self.bytes(&if is_form(&headers.iter().cloned().collect()) {
+                self.fields(body)
+            } else {
+                body.clone()
+            }),
             trailers: pairs(trailers),
             timeout_ms: *timeout_ms,
         };
@@ -249,6 +294,24 @@ mod tests {
         assert_eq!(length.as_deref(), Some(&b"17"[..]));
         assert_eq!(masked.logs[0].1, "key masked, again masked");
         assert_eq!(masked.calls[0].call.headers[1].1, MASK);
+    }
+
+    /// A query's and a form's values have names, too.
+    #[test]
+    fn fields_are_masked_by_their_names() {
+        let mut said = Conversation::default();
+        said.request.headers = headers(&[
+            (":path", "/a?x=1&Token=s3cr%2Ft-k3y&pin=12&token="),
+            ("content-type", "application/x-www-form-urlencoded; charset=utf-8"),
+            ("content-length", "28"),
+        ]);
+        said.request.chunks = vec![Bytes::from("user=anna&to"), Bytes::from("ken=f0rm-value")];
+        said.logs = vec![(LogLevel::Warn, Bytes::from("s3cr/t-k3y of f0rm-value, and 12"))];
+        let masked = Masks::new(&["token".to_owned(), "pin".to_owned()]).apply(said);
+        let of = |name: &[u8]| masked.request.headers.as_ref().and_then(|headers| headers.get(name).cloned());
+        assert_eq!(of(b":path").as_deref(), Some(&b"/a?x=1&Token=masked&pin=masked&token="[..]));
+        assert_eq!(masked.request.body(), "user=anna&token=masked");
+        assert_eq!(masked.logs[0].1, "masked of masked, and 12");
     }
 
     #[test]

@@ -20,6 +20,16 @@ const PROTOCOLS: &[(&str, Protocol)] = &[("http/1.1", Protocol::Http1), ("h2", P
 
 /// Checks a whole file.
 pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
+    if is_gateway(root) {
+        let file = cx.source().path.clone();
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let problem = cx.at(&(root.span.start..root.span.start), "this is a gateway document, and not a scenario");
+        cx.push(problem.hint(format!(
+            "`pwtest serve {}` serves it; a scenario tests it with `gateway: {name}` and `cases`",
+            file.display()
+        )));
+        return None;
+    }
     let fields = cx.fields(root, "a scenario file", &FILE)?;
     let present = fields.present(&["plugin", "plugins", "gateway"]);
     cx.only_one(&present, "a scenario");
@@ -92,6 +102,13 @@ pub(super) fn scenario(cx: &mut Cx, root: &Node) -> Option<Scenario> {
         redact: redact?,
         cases: cases?,
     })
+}
+
+/// Whether the keys are those of a gateway document, and none of a scenario's is there.
+fn is_gateway(root: &Node) -> bool {
+    const KEYS: [&str; 6] = ["wasm", "wasm.plugins", "routes", "global_rules", "upstreams", "deployment"];
+    let keys = || root.as_map().into_iter().flatten().map(|(key, _)| key.text.as_str());
+    keys().any(|key| KEYS.contains(&key)) && !keys().any(|key| FILE.has(key))
 }
 
 /// The hosts of a file or of a case.
