@@ -145,6 +145,11 @@ impl Resources {
         check::object(self, kind, value, checks)
     }
 
+    /// What is kept of an object and does nothing, in words for a log.
+    pub fn idle_part(kind: Kind, value: &Map<String, Value>) -> Option<String> {
+        unsupported::idle(kind, value)
+    }
+
     /// Checks and keeps an object under the id that stands in it. Its first write's number stays.
     pub fn put(&mut self, kind: Kind, mut value: Value, checks: Checks) -> Result<(), Refused> {
         plain(&mut value);

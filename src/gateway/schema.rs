@@ -7,6 +7,7 @@
 mod build;
 mod checker;
 mod definitions;
+mod health;
 #[cfg(test)]
 mod tests;
 

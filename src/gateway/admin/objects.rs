@@ -2,6 +2,7 @@
 
 use super::target::Target;
 use super::{AdminEffect, AdminReply, list, patch, reply};
+use crate::abi::LogLevel;
 use crate::gateway::resources::{Checks, Entry, Kind, Resources, id_text};
 use serde_json::{Map, Value, json};
 
@@ -153,8 +154,10 @@ fn store(
         conf.insert(key.to_owned(), time);
     }
     let shown = json!({ "key": key(call.kind, &id), "value": conf });
+    let idle = Resources::idle_part(call.kind, &conf);
     resources.keep(call.kind, conf, call.expires);
-    reply::json(status, &shown).effect(AdminEffect::Changed)
+    let reply = reply::json(status, &shown).effect(AdminEffect::Changed);
+    idle.into_iter().fold(reply, |reply, line| reply.log(LogLevel::Warn, line))
 }
 
 /// Objects are no deeper, so that a state that holds them can be read again, and no walk over one is too deep.

@@ -47,7 +47,12 @@ pub(in crate::gateway) fn read(
         let path = vec![Step::Key(kind.name().to_owned()), step];
         let shown = if wrong == Wrong::IsDropped { item.to_string() } else { String::new() };
         let by_id = matches!(path.last(), Some(Step::Key(_)));
-        match (put(resources, kind, &usual, by_id, item, wrong), wrong) {
+        let put = put(resources, kind, &usual, by_id, item, wrong);
+        if let Ok(id) = &put {
+            let entry = resources.get(kind, id);
+            warnings.extend(entry.and_then(|entry| Resources::idle_part(kind, &entry.value)));
+        }
+        match (put, wrong) {
             (Ok(id), Wrong::IsDropped) => warnings.extend(resources.unknown_plugins_of(kind, &id)),
             (Ok(_), Wrong::IsAnError) => {}
             (Err(refused), Wrong::IsDropped) => warnings.push(match refused {

@@ -172,7 +172,6 @@ fn what_pwtest_does_not_do_is_said() {
     for (upstream, text) in [
         ("scheme: https", "pwtest does not support scheme \"https\""),
         ("scheme: grpc", "pwtest does not support scheme \"grpc\""),
-        ("checks: { active: {} }", "pwtest does not support `checks`"),
         ("tls: { client_cert: x }", "pwtest does not support `tls`"),
         ("type: random", "pwtest does not support type \"random\""),
     ] {
@@ -182,6 +181,9 @@ fn what_pwtest_does_not_do_is_said() {
     }
     let title = problem("routes: [{ uri: /, plugins: {}, filter_func: 'function() end' }]").title;
     assert!(title.contains("pwtest does not support `filter_func`"), "{title}");
+    let (_, warnings) =
+        gateway("upstreams: [{ id: u, nodes: { a: 1 }, checks: { active: {} } }]", Path::new("")).expect("a gateway");
+    assert_eq!(warnings, ["pwtest makes no health checks: every node of upstreams/u counts as healthy"]);
 }
 
 #[test]

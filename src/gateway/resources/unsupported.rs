@@ -1,6 +1,7 @@
-//! What APISIX can do and pwtest does not: said when it is configured, never ignored.
+//! What APISIX can do and pwtest does not: said when it is configured, never ignored. What would change where a request
+//! goes is refused.
 
-use super::Refused;
+use super::{Kind, Refused, id_text};
 use serde_json::{Map, Value};
 
 /// Keys of routes and services.
@@ -20,7 +21,6 @@ pub(super) fn object(entries: &Map<String, Value>) -> Result<(), Refused> {
 /// Keys of upstreams, and values of theirs.
 pub(super) fn upstream(upstream: &Map<String, Value>) -> Result<(), Refused> {
     for (key, what) in [
-        ("checks", "health checks"),
         ("tls", "TLS to upstreams"),
         ("service_name", "service discovery; list the `nodes`"),
         ("discovery_type", "service discovery; list the `nodes`"),
@@ -41,6 +41,18 @@ pub(super) fn upstream(upstream: &Map<String, Value>) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// What is kept of an object and does nothing, in words for a log.
+pub(super) fn idle(kind: Kind, entries: &Map<String, Value>) -> Option<String> {
+    let upstream = match kind {
+        Kind::Upstreams => Some(entries),
+        Kind::Routes | Kind::Services => entries.get("upstream").and_then(Value::as_object),
+        Kind::PluginConfigs | Kind::GlobalRules => None,
+    };
+    upstream?.get("checks")?;
+    let id = entries.get("id").and_then(id_text).unwrap_or_default();
+    Some(format!("pwtest makes no health checks: every node of {}/{id} counts as healthy", kind.name()))
 }
 
 fn refused(what: String, key: &str) -> Refused {

@@ -4,7 +4,7 @@
 //! What APISIX has and pwtest does not do is in them too, so that `resources::unsupported` can say so in plain words
 //! instead of "additional properties forbidden".
 
-use super::Schema;
+use super::{Schema, health};
 use crate::gateway::resources::Kind;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
@@ -97,7 +97,7 @@ fn upstream_json() -> Value {
             "timeout": timeout(),
             "tls": { "type": "object" },
             "type": { "type": "string", "default": "roundrobin" },
-            "checks": { "type": "object" },
+            "checks": health::checks(&host()),
             "hash_on": {
                 "type": "string",
                 "default": "vars",

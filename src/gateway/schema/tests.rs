@@ -104,3 +104,55 @@ fn a_mismatch_knows_its_place() {
     let wrong = route().check(&mut value).expect_err("a mismatch");
     assert_eq!(wrong.path, [Step::Key("upstream".into()), Step::Key("retries".into())]);
 }
+
+/// What t/admin/health-check.t sends, and how the library says what is wrong with it.
+#[test]
+fn health_checks_are_checked() {
+    let check = |checks: Value| {
+        let mut value = json!({ "nodes": {}, "checks": checks });
+        upstream().check(&mut value).map(|()| value["checks"].clone()).map_err(|wrong| wrong.text)
+    };
+    let wrong = |checks: Value, text: &str| {
+        let expected = format!("property \"checks\" validation failed: {text}");
+        assert_eq!(check(checks), Err(expected));
+    };
+    let healthy = "property \"active\" validation failed: property \"healthy\" validation failed: ";
+    let unhealthy = "property \"unhealthy\" validation failed: ";
+    wrong(
+        json!({ "active": { "healthy": { "successes": 255 } } }),
+        &format!("{healthy}property \"successes\" validation failed: expected 255 to be at most 254"),
+    );
+    wrong(
+        json!({ "active": { "healthy": { "successes": 0 } } }),
+        &format!("{healthy}property \"successes\" validation failed: expected 0 to be at least 1"),
+    );
+    wrong(
+        json!({ "active": { "healthy": { "http_statuses": [200, 200] } } }),
+        &format!(
+            "{healthy}property \"http_statuses\" validation failed: expected unique items but items 1 and 2 are equal"
+        ),
+    );
+    wrong(
+        json!({ "active": { "type": "udp" } }),
+        "property \"active\" validation failed: property \"type\" validation failed: matches none of the enum values",
+    );
+    wrong(
+        json!({ "active": { "unhealthy": { "http_failures": 3.1 } } }),
+        &format!(
+            "property \"active\" validation failed: {unhealthy}property \"http_failures\" validation failed: wrong \
+             type: expected integer, got number"
+        ),
+    );
+    wrong(
+        json!({ "active": {}, "passive": { "unhealthy": { "http_statuses": [500, 600] } } }),
+        &format!(
+            "property \"passive\" validation failed: {unhealthy}property \"http_statuses\" validation failed: failed to \
+             validate item 2: expected 600 to be at most 599"
+        ),
+    );
+    wrong(json!({ "passive": {} }), "object matches none of the required: [\"active\"] or [\"active\",\"passive\"]");
+    let filled = check(json!({ "active": { "http_path": "/status" }, "passive": { "healthy": { "successes": 0 } } }));
+    let filled = filled.expect("checks");
+    assert_eq!(filled["active"]["timeout"], json!(1));
+    assert_eq!(filled["passive"]["healthy"]["http_statuses"].as_array().map(Vec::len), Some(19));
+}
