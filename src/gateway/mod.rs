@@ -7,6 +7,7 @@ pub mod address;
 pub mod admin;
 pub mod balance;
 pub mod chain;
+pub mod client;
 pub mod config;
 pub mod document;
 pub mod facts;

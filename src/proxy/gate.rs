@@ -2,13 +2,16 @@
 
 use super::lane::Asker;
 use crate::abi::{ExchangeId, LogLevel};
+use crate::gateway::client::RealIp;
 use crate::gateway::config::Config;
+use crate::gateway::facts::Asked;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::gate::Contexts;
 use crate::gateway::way::Way;
 use crate::host::exchange::ConnectionInfo;
 use crate::host::{Host, PluginConfig};
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A gateway on one worker.
@@ -16,13 +19,19 @@ pub(super) struct Gate {
     config: RefCell<Arc<Config>>,
     contexts: RefCell<Contexts>,
     show: UpstreamStatus,
+    real_ip: RealIp,
 }
 
 impl Gate {
     /// A gateway whose plugins are these.
-    pub(super) fn new(plugins: &[PluginConfig], config: Arc<Config>, show: UpstreamStatus) -> Self {
+    pub(super) fn new(plugins: &[PluginConfig], config: Arc<Config>, show: UpstreamStatus, real_ip: RealIp) -> Self {
         let contexts = RefCell::new(Contexts::new(plugins.iter().cloned()));
-        Self { config: RefCell::new(config), contexts, show }
+        Self { config: RefCell::new(config), contexts, show, real_ip }
+    }
+
+    /// Who asks.
+    pub(super) fn client(&self, asked: &Asked) -> SocketAddr {
+        self.real_ip.client(asked.client, &asked.headers)
     }
 
     /// Routes a request, and opens its exchange.

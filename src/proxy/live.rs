@@ -67,8 +67,8 @@ impl Live {
         let number = world.stores.host();
         let gate = match &generation.serves {
             Serves::Chain { .. } => None,
-            Serves::Gateway { plugins, config, show_upstream_status } => {
-                Some(Gate::new(plugins, config.clone(), *show_upstream_status))
+            Serves::Gateway { plugins, config, show_upstream_status, real_ip } => {
+                Some(Gate::new(plugins, config.clone(), *show_upstream_status, real_ip.clone()))
             }
         };
         let live = Rc::new_cyclic(|live: &Weak<Self>| Self {
@@ -230,8 +230,16 @@ impl Live {
     }
 
     /// Opens an exchange.
-    pub(super) fn open(self: &Rc<Self>, asker: Asker) -> (ExchangeId, Rc<Lane>, Way) {
-        let Asked { protocol, client, server, .. } = asker.asked;
+    pub(super) fn open(self: &Rc<Self>, mut asker: Asker) -> (ExchangeId, Rc<Lane>, Way) {
+        let Asked { protocol, mut client, server, .. } = asker.asked;
+        if let Some(gate) = &self.gate {
+            let named = gate.client(&asker.asked);
+            // Where properties are nginx's variables, plugins see the same client.
+            if !self.generation.profile.binary_properties {
+                client = named;
+            }
+            asker.asked.client = named;
+        }
         let info = ConnectionInfo { protocol, client: Some(client), server: Some(server) };
         let lane = Rc::new(Lane::new(asker));
         let (exchange, way) = self.run(|host| {

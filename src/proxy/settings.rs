@@ -5,6 +5,7 @@
 use super::calls::Clusters;
 use super::observer::Observer;
 use super::resolve::Resolve;
+use crate::gateway::client::RealIp;
 use crate::gateway::config::Config;
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::model;
@@ -116,6 +117,8 @@ pub enum Serves {
         config: Arc<Config>,
         /// When clients are told of the upstream's status.
         show_upstream_status: UpstreamStatus,
+        /// Whom it takes for the client.
+        real_ip: RealIp,
     },
 }
 

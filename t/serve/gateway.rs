@@ -3,6 +3,7 @@
 use super::ends::{Origin, Peer, eventually, header, plugin, settings};
 use super::{holds, named, same};
 use libtest_mimic::{Failed, Trial};
+use pwtest::gateway::client::RealIp;
 use pwtest::gateway::config::Config;
 use pwtest::gateway::document;
 use pwtest::gateway::forward::UpstreamStatus;
@@ -31,7 +32,8 @@ fn config(routes: &str) -> Arc<Config> {
 
 fn gateway(config: Arc<Config>) -> Running {
     let plugins = vec![plugin("rust/header.wasm", &APISIX, "")];
-    let serves = Serves::Gateway { plugins, config, show_upstream_status: UpstreamStatus::OnError };
+    let serves =
+        Serves::Gateway { plugins, config, show_upstream_status: UpstreamStatus::OnError, real_ip: RealIp::default() };
     Server::start(settings(), Generation::new(&APISIX, serves)).expect("it starts")
 }
 

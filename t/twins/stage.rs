@@ -264,6 +264,7 @@ fn through_gateway(
         plugins: configs,
         config: Arc::new(Config::compile(gateway.resources.plugins(), objects)),
         show_upstream_status: gateway.options.show_upstream_status,
+        real_ip: gateway.options.real_ip.clone(),
     })
 }
 

@@ -3,7 +3,9 @@
 use super::Places;
 use crate::abi::LogLevel;
 use crate::diagnostic::Diagnostic;
+use crate::gateway::address::Addresses;
 use crate::gateway::admin::{AdminKey, Allowed, Role};
+use crate::gateway::client::{RealIp, Walk};
 use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::resources::address;
 use crate::gateway::schema::Step;
@@ -27,6 +29,8 @@ pub struct Options {
     pub error_log: Option<PathBuf>,
     /// `apisix.show_upstream_status_in_response_header`: `X-APISIX-Upstream-Status` is always there (7.4).
     pub show_upstream_status: UpstreamStatus,
+    /// `nginx_config.http.real_ip_header`, `real_ip_from` and `real_ip_recursive`.
+    pub real_ip: RealIp,
     /// Where the clusters are that plugins call by name, on the `envoy` profile: `host:port` each.
     pub clusters: BTreeMap<String, String>,
 }
@@ -100,6 +104,7 @@ pub(in crate::gateway) fn read(
             Some(true) => UpstreamStatus::Always,
             Some(false) | None => UpstreamStatus::OnError,
         },
+        real_ip: look.real_ip()?,
         clusters: look.clusters()?,
     })
 }
@@ -209,6 +214,35 @@ impl<'a> Look<'a> {
         let texts: Option<Vec<&str>> = written.iter().map(Value::as_str).collect();
         let texts = texts.ok_or_else(|| self.wrong(&path, "expected a list of addresses, as text"))?;
         Allowed::parse(texts).map_err(|error| self.wrong(&path, &error))
+    }
+
+    fn real_ip(&self) -> Result<RealIp, Diagnostic> {
+        let usual = RealIp::default();
+        let path = ["nginx_config", "http", "real_ip_from"];
+        let from = match self.get(&path) {
+            None => usual.from,
+            Some(written) => {
+                let wrong = |text: &str| self.wrong(&path, text);
+                let written = written.as_array().ok_or_else(|| wrong("expected a list of addresses"))?;
+                let texts: Option<Vec<&str>> = written.iter().map(Value::as_str).collect();
+                let texts = texts.ok_or_else(|| wrong("expected a list of addresses, as text"))?;
+                // Nobody comes over a socket of this machine's files.
+                let texts = texts.into_iter().filter(|text| *text != "unix:");
+                Addresses::parse(texts).map_err(|error| wrong(&error))?
+            }
+        };
+        let recursive = ["nginx_config", "http", "real_ip_recursive"];
+        let walk = match self.get(&recursive) {
+            None | Some(Value::Bool(false)) => Walk::Last,
+            Some(Value::Bool(true)) => Walk::PastTrusted,
+            Some(word) => match word.as_str() {
+                Some("off") => Walk::Last,
+                Some("on") => Walk::PastTrusted,
+                _ => return Err(self.wrong(&recursive, "expected `on` or `off`")),
+            },
+        };
+        let header = self.text(&["nginx_config", "http", "real_ip_header"])?.map_or(usual.header, Into::into);
+        Ok(RealIp { header, from, walk })
     }
 
     fn provider(&self) -> Result<Provider, Diagnostic> {

@@ -1,6 +1,7 @@
 //! The one-document form, 1.1, 7.5 and 7.6.
 
 use super::*;
+use crate::gateway::client::Walk;
 use crate::gateway::forward::UpstreamStatus;
 
 const DOCUMENT: &str = r#"
@@ -201,7 +202,10 @@ deployment:
     admin_key:
       - { name: admin, key: secret, role: admin }
       - { name: viewer, key: look, role: viewer }
-nginx_config: { error_log_level: info, error_log: logs/error.log }
+nginx_config:
+  error_log_level: info
+  error_log: logs/error.log
+  http: { real_ip_header: X-Forwarded-For, real_ip_recursive: "on", real_ip_from: [10.0.0.0/8, "unix:"] }
 clusters: { authz: "127.0.0.1:9000" }
 "#;
     let options = gateway(text, Path::new("/here")).expect("a gateway").0.options;
@@ -213,6 +217,10 @@ clusters: { authz: "127.0.0.1:9000" }
     assert_eq!(options.error_log_level, Some(crate::abi::LogLevel::Info));
     assert_eq!(options.error_log.as_deref(), Some(Path::new("/here/logs/error.log")));
     assert_eq!((options.provider, options.show_upstream_status), (Provider::Yaml, UpstreamStatus::Always));
+    assert_eq!((&*options.real_ip.header, options.real_ip.walk), ("X-Forwarded-For", Walk::PastTrusted));
+    assert!(
+        options.real_ip.from.contains([10, 1, 1, 1].into()) && !options.real_ip.from.contains([127, 0, 0, 1].into())
+    );
     assert_eq!(options.clusters["authz"], "127.0.0.1:9000");
     let open =
         "deployment: { admin: { admin_key_required: false, allow_admin: [], admin_key: [{ key: x, role: admin }] } }";

@@ -94,10 +94,10 @@ impl Control {
             self.journal.errors().say(Severity::Warn, line);
         }
         let config = config(&resources, read.route.as_ref());
-        let shown = read.options.show_upstream_status;
-        let generation = self.frame.generation(resources.plugins(), &loaded, config, shown);
+        let edge = (read.options.show_upstream_status, read.options.real_ip);
+        let generation = self.frame.generation(resources.plugins(), &loaded, config, edge.clone());
         self.with_server(|server| server.reload(generation))?;
-        now.shown = shown;
+        now.edge = edge;
         (now.resources, now.read, now.route) = (resources, read.resources, read.route);
         (now.loaded, now.admin) = (loaded, read.options.admin);
         self.open.store(now.admin.keys.is_empty(), Ordering::Relaxed);

@@ -4,6 +4,7 @@
 
 use super::modules::Freshness;
 use super::{ControlError, Modules, Read, Source, objects};
+use crate::gateway::client::RealIp;
 use crate::gateway::config::Config;
 use crate::gateway::document;
 use crate::gateway::forward::UpstreamStatus;
@@ -45,7 +46,8 @@ pub(super) struct Now {
     pub(super) admin: document::Admin,
     pub(super) modules: Modules,
     pub(super) loaded: Vec<Arc<LoadedPlugin>>,
-    pub(super) shown: UpstreamStatus,
+    /// What clients are told of upstreams, and whom they are taken for.
+    pub(super) edge: (UpstreamStatus, RealIp),
     pub(super) watch: Watch,
 }
 
@@ -84,8 +86,8 @@ impl Plan {
         watch.set(read.all_files());
         let loaded = modules.load(resources.plugins(), Freshness::Kept)?;
         let Read { resources: read, options, route, .. } = read;
-        let shown = options.show_upstream_status;
-        let now = Now { resources, read, route, admin: options.admin, modules, loaded, shown, watch };
+        let edge = (options.show_upstream_status, options.real_ip);
+        let now = Now { resources, read, route, admin: options.admin, modules, loaded, edge, watch };
         let frame = Frame { profile, clusters: Arc::new(clusters) };
         Ok(Self { source, frame, stores: Stores::default(), state, now })
     }
@@ -93,7 +95,7 @@ impl Plan {
     /// What the workers build their hosts from.
     pub fn generation(&self) -> Generation {
         let config = config(&self.now.resources, self.now.route.as_ref());
-        self.frame.generation(self.now.resources.plugins(), &self.now.loaded, config, self.now.shown)
+        self.frame.generation(self.now.resources.plugins(), &self.now.loaded, config, self.now.edge.clone())
     }
 
     /// What plugins keep, over all workers and reloads.
@@ -124,7 +126,7 @@ impl Frame {
         plugins: &[WasmPlugin],
         modules: &[Arc<LoadedPlugin>],
         config: Arc<Config>,
-        show_upstream_status: UpstreamStatus,
+        (show_upstream_status, real_ip): (UpstreamStatus, RealIp),
     ) -> Generation {
         let entry =
             |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig::gateway_entry(&plugin.name, code.clone());
@@ -132,7 +134,7 @@ impl Frame {
         let limits = Limits { callback: CALLBACK, start: START, memory: Some(MEMORY) };
         // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
         let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
-        let serves = Serves::Gateway { plugins, config, show_upstream_status };
+        let serves = Serves::Gateway { plugins, config, show_upstream_status, real_ip };
         Generation { limits, policy, clusters: self.clusters.clone(), ..Generation::new(self.profile, serves) }
     }
 }

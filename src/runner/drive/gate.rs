@@ -90,7 +90,7 @@ impl<'a> Driver<'a> {
             Part::Data { .. } | Part::Trailers(_) | Part::Metadata(_) | Part::Reset => None,
         });
         let gate = self.gate.as_mut()?;
-        let asked = Asked {
+        let mut asked = Asked {
             method: request.method.clone(),
             target: request.path.clone(),
             authority: request.authority.clone(),
@@ -100,7 +100,11 @@ impl<'a> Driver<'a> {
             server: server.unwrap_or(SERVER),
             protocol,
         };
+        asked.client = gate.options.real_ip.client(asked.client, &asked.headers);
         let (facts, show) = (asked.facts(), gate.options.show_upstream_status);
+        // Where properties are nginx's variables, plugins see the same client.
+        let moved = asked.client != client.unwrap_or(CLIENT) && !self.host.world().profile.binary_properties;
+        let client = if moved { Some(asked.client) } else { client };
         let info = ConnectionInfo { protocol, client, server };
         let opened = gate.contexts.open(&mut self.host, &gate.config, &facts, info, show);
         let exchange = opened.exchange;

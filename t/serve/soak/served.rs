@@ -3,6 +3,7 @@
 use super::origins;
 use crate::serve::ends::{self, Origin, plugin};
 use crate::support::root;
+use pwtest::gateway::client::RealIp;
 use pwtest::gateway::config::Config;
 use pwtest::gateway::document;
 use pwtest::gateway::forward::UpstreamStatus;
@@ -67,7 +68,15 @@ impl Served {
                     self.load(&APISIX, "fragile", "rust/fragile.wasm", String::new()),
                 ];
                 let config = self.config(number);
-                generation(&APISIX, Serves::Gateway { plugins, config, show_upstream_status: UpstreamStatus::OnError })
+                generation(
+                    &APISIX,
+                    Serves::Gateway {
+                        plugins,
+                        config,
+                        show_upstream_status: UpstreamStatus::OnError,
+                        real_ip: RealIp::default(),
+                    },
+                )
             }
             Shape::Chain => {
                 let auth = r#"{"upstream": "authz", "path": "/check", "timeout_ms": 60000}"#;
