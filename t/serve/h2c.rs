@@ -1,6 +1,6 @@
 //! HTTP/2 without TLS, by clients that know beforehand.
 
-use super::ends::{Origin, PATIENCE, plain, plugin, settings, start, upstream};
+use super::ends::{Heard, Origin, PATIENCE, Peer, eventually, plain, plugin, settings, start, upstream};
 use super::{holds, named, same};
 use bytes::Bytes;
 use libtest_mimic::{Failed, Trial};
@@ -8,6 +8,7 @@ use pwtest::host::profile::ENVOY;
 use pwtest::proxy::{Access, Observer, Running};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub fn trials() -> Vec<Trial> {
     named(&[
@@ -16,6 +17,8 @@ pub fn trials() -> Vec<Trial> {
         ("HTTP/2: responses have a date", dated),
         ("HTTP/2: what is refused is answered, and heard of", refused),
         ("HTTP/2: a stream that is broken off takes its contexts with it", reset),
+        ("HTTP/2: who takes nothing of a response is given up", takes_nothing),
+        ("HTTP/2: who asks for nothing more is sent away", says_nothing),
     ])
 }
 
@@ -112,6 +115,67 @@ fn dated() -> Result<(), Failed> {
             same(dates.len(), 1)?;
             holds(dates[0].ends_with(" GMT") && expected.is_none_or(|expected| dates[0] == expected), dates[0])
         })?;
+    }
+    Ok(())
+}
+
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).expect("a short one");
+    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// GET, http, /, and an authority.
+const GET: &[u8] = b"\x82\x86\x84\x41\x01a";
+
+/// nginx's `send_timeout`: a window that stays closed holds no plugin and no upstream for ever, pings or not.
+fn takes_nothing() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        peer.until("\r\n\r\n");
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n{}", "a".repeat(10_000_000)));
+    });
+    let heard = Arc::new(Heard::default());
+    let mut settings = settings();
+    settings.observer = heard.clone();
+    settings.timeouts.send = Duration::from_millis(200);
+    let plugins = vec![plugin("rust/header.wasm", &ENVOY, "hello")];
+    let server = start(settings, &ENVOY, plugins, upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    client.send([PREFACE, &frame(4, 0, 0, b"\0\x04\0\0\0\0"), &frame(1, 5, 1, GET)].concat());
+    holds(eventually(|| server.population()[0].exchanges == 1), "the request should be under way")?;
+    holds(eventually(|| server.population()[0].exchanges == 0), "the request should end")?;
+    let heard = heard.accesses.lock().expect("accesses").pop();
+    holds(matches!(heard, Some((Some(200), 0..100_000, true))), &format!("{heard:?}"))?;
+    // Room for the rest comes too late, and the connection goes on.
+    client.send(frame(8, 0, 1, b"\0\0\xff\xff"));
+    let reset = "\0\0\x04\x03\0\0\0\0\x01";
+    holds(client.until(reset).ends_with(reset), "the stream should be reset")?;
+    client.send(frame(6, 0, 0, b"ping-one"));
+    holds(client.until("ping-one").ends_with("ping-one"), "the connection should go on")
+}
+
+/// nginx's `keepalive_timeout`: it counts requests, not bytes.
+fn says_nothing() -> Result<(), Failed> {
+    let (origin, _) = Origin::answering(OK);
+    let mut settings = settings();
+    settings.timeouts.idle = Duration::from_millis(200);
+    let server = start(settings, &ENVOY, Vec::new(), upstream(&[origin.address]));
+    let beginnings = [
+        // Nothing but the preface.
+        PREFACE.to_vec(),
+        [PREFACE, &frame(4, 0, 0, b"")].concat(),
+        // Half a request.
+        [PREFACE, &frame(4, 0, 0, b""), &frame(1, 1, 1, GET)].concat(),
+        [PREFACE, &frame(4, 0, 0, b""), &frame(1, 5, 1, GET)].concat(),
+    ];
+    let clients = beginnings.map(|begins| {
+        let mut client = Peer::to(&server);
+        client.send(&begins);
+        (client, begins)
+    });
+    for (mut client, begins) in clients {
+        while client.fill() {}
+        holds(client.ends(), &format!("{:?}", begins.escape_ascii().to_string()))?;
     }
     Ok(())
 }

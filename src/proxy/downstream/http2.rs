@@ -1,5 +1,10 @@
 //! A client's connection in HTTP/2 without TLS, for clients that know beforehand. The frames are hyper's business.
 
+mod outgoing;
+mod requests;
+
+use self::outgoing::Outgoing;
+use self::requests::{Requests, UnderWay};
 use super::answer;
 use crate::gateway::facts::Asked;
 use crate::message::{Headers, Part};
@@ -15,7 +20,7 @@ use crate::proxy::worker::{Place, Worker};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body::{Body as _, Frame};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
@@ -30,6 +35,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+/// How long a client that was told to go may stay without a request.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// The two ends of a connection, and who serves it.
 #[derive(Clone)]
@@ -55,12 +63,24 @@ pub(super) async fn serve(parties: Parties, io: TcpStream, read: Bytes, place: P
         .max_send_buf_size(bounds.waiting_bytes)
         .keep_alive_interval(worker.settings().timeouts.idle)
         .keep_alive_timeout(Duration::from_secs(20));
-    let service = service_fn(|request| respond(parties.clone(), request));
+    let requests = Rc::new(Requests::new(worker.settings().timeouts));
+    let service = service_fn(|request| respond(parties.clone(), requests.clone(), request));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(Rewound { io, read }), service));
-    let mut told = false;
+    let (mut alarm, mut look, mut told) = (Alarm::default(), requests.next_look(), None);
     std::future::poll_fn(|cx| {
         place.tell(cx.waker());
-        if worker.is_stopping() && !std::mem::replace(&mut told, true) {
+        while alarm.poll(cx, look).is_ready() {
+            requests.give_up_slow();
+            look = match told {
+                // It was told to go, and stays.
+                Some(at) if Instant::now() >= at + LINGER && requests.is_quiet() => return Poll::Ready(()),
+                Some(_) => requests.next_look().min(Instant::now() + LINGER),
+                None => requests.next_look(),
+            };
+        }
+        if told.is_none() && (worker.is_stopping() || requests.is_idle()) {
+            told = Some(Instant::now());
+            look = Instant::now() + LINGER;
             connection.as_mut().graceful_shutdown();
         }
         // A broken connection is nobody's business but the client's.
@@ -86,7 +106,12 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
 #[error("the response was broken off")]
 struct BrokenOff;
 
-async fn respond(parties: Parties, request: Request<Incoming>) -> Result<Response<Outgoing>, BrokenOff> {
+async fn respond(
+    parties: Parties,
+    requests: Rc<Requests>,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, BrokenOff> {
+    let under_way = requests.begin();
     let (head, incoming) = request.into_parts();
     let refused = refused(&head, &parties.worker.settings().bounds);
     let head = read_head(head);
@@ -114,11 +139,12 @@ async fn respond(parties: Parties, request: Request<Incoming>) -> Result<Respons
         }
     };
     let client = Incoming2 { incoming, since: Instant::now() };
-    let mut stream = Stream { flight, client, alarm: Alarm::default(), worker: parties.worker };
+    let alarm = Alarm::default();
+    let mut stream = Stream { flight, client, alarm, worker: parties.worker, _under_way: under_way };
     let part = std::future::poll_fn(|cx| stream.poll_part(cx)).await;
     match part {
         Ok(Some(Part::Headers { headers, end_of_stream })) => {
-            let body = Outgoing { stream: (!end_of_stream).then(|| Box::new(stream)), rest: None };
+            let body = if end_of_stream { Outgoing::none() } else { Outgoing::of(stream, requests) };
             Ok(write_head(&headers, body))
         }
         Ok(_) => Err(BrokenOff),
@@ -233,6 +259,7 @@ struct Stream {
     client: Incoming2,
     alarm: Alarm,
     worker: Rc<Worker>,
+    _under_way: UnderWay,
 }
 
 impl Stream {
@@ -297,69 +324,6 @@ impl Client for Incoming2 {
     fn poll_gone(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         // hyper drops the stream then.
         Poll::Pending
-    }
-}
-
-/// The body of a response.
-struct Outgoing {
-    /// None where nothing more comes of it.
-    stream: Option<Box<Stream>>,
-    /// A body that is already there.
-    rest: Option<Bytes>,
-}
-
-impl Outgoing {
-    fn refused(refusal: Refusal) -> Response<Self> {
-        let (headers, body) = answer::message(refusal);
-        let mut response = write_head(&headers, Self { stream: None, rest: Some(body) });
-        *response.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-        response
-    }
-}
-
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let this = self.get_mut();
-        if let Some(rest) = this.rest.take() {
-            return Poll::Ready(Some(Ok(Frame::data(rest))));
-        }
-        loop {
-            let Some(stream) = &mut this.stream else { return Poll::Ready(None) };
-            let part = match stream.poll_part(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(Some(part))) => part,
-                Poll::Ready(Ok(None) | Err(_)) => {
-                    this.stream = None;
-                    return Poll::Ready(Some(Err(BrokenOff)));
-                }
-            };
-            match part {
-                Part::Data { bytes, end_of_stream } => {
-                    if end_of_stream {
-                        this.stream = None;
-                    }
-                    if !bytes.is_empty() {
-                        return Poll::Ready(Some(Ok(Frame::data(bytes))));
-                    }
-                }
-                Part::Trailers(trailers) => {
-                    this.stream = None;
-                    return Poll::Ready(Some(Ok(Frame::trailers(map(&trailers)))));
-                }
-                Part::Reset => {
-                    this.stream = None;
-                    return Poll::Ready(Some(Err(BrokenOff)));
-                }
-                Part::Headers { .. } | Part::Metadata(_) => {}
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.stream.is_none() && self.rest.is_none()
     }
 }
 
