@@ -200,12 +200,20 @@ fn refused() -> Result<(), Failed> {
     for at in 0..1001 {
         many.headers_mut().append("x-many", at.into());
     }
+    let mut hosts = request("GET", "/hosts");
+    hosts.headers_mut().append("host", "app.test".parse()?);
+    hosts.headers_mut().append("host", "app.test".parse()?);
     for (request, status, target) in [
         (connect_to, 405, "app.test:443".to_owned()),
         (many, 431, "/many".to_owned()),
         (with("x-long", &long), 431, "/with".to_owned()),
         (request("GET", &format!("/{}", &long[..20_000])), 414, format!("/{}", &long[..20_000])),
         (http::Request::get("http://user@app.test/").body(())?, 400, "/".to_owned()),
+        // RFC 9113 8.2.1 and 8.3.1.
+        (with("x-blank", " a"), 400, "/with".to_owned()),
+        (with("x-blank", "a\t"), 400, "/with".to_owned()),
+        (with("host", "other.test"), 400, "/with".to_owned()),
+        (hosts, 400, "/hosts".to_owned()),
     ] {
         run(async {
             let mut client = connect(&server).await?;

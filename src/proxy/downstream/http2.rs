@@ -181,8 +181,23 @@ fn refused(head: &http::request::Parts, bounds: &Bounds) -> Option<Refusal> {
     if lines + target + authority > bounds.head_bytes {
         return Some(TOO_LARGE);
     }
-    let host = head.headers.get(http::header::HOST).map(|host| host.as_bytes());
-    match head.uri.authority().map(|authority| authority.as_str().as_bytes()).or(host) {
+    // RFC 9113 8.2.1.
+    if head.headers.values().any(|value| value.as_bytes().trim_ascii().len() != value.len()) {
+        return Some(Refusal::bad("a header's value begins or ends with a blank"));
+    }
+    let mut hosts = head.headers.get_all(http::header::HOST).iter().map(HeaderValue::as_bytes);
+    let (host, other) = (hosts.next(), hosts.next());
+    if other.is_some() {
+        return Some(Refusal::bad("more than one `Host`"));
+    }
+    let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    // RFC 9113 8.3.1.
+    if let (Some(authority), Some(host)) = (authority, host)
+        && !authority.eq_ignore_ascii_case(host)
+    {
+        return Some(Refusal::bad("`:authority` and `Host` differ"));
+    }
+    match authority.or(host) {
         Some(authority) if is_authority(authority) => None,
         Some(_) => Some(Refusal::bad("`:authority` is not a host")),
         None => Some(Refusal::bad("no `:authority`")),
