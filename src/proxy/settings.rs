@@ -142,6 +142,9 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Between two pieces that the client takes of a response.
     pub send: Duration,
+    /// For the next piece of a response, when the client has ended its side of the connection: it says nothing more, or
+    /// has gone away. nginx and Envoy take the latter for granted; whoever ends its side only, gets its answer here.
+    pub half_closed: Duration,
     /// For a request that has come completely and to which nothing happens, because a plugin holds it. APISIX has no
     /// such bound, and no such request.
     pub stream: Duration,
@@ -151,7 +154,8 @@ impl Default for Timeouts {
     /// nginx's: 60 s, and 75 s between requests. Envoy's `stream_idle_timeout`: 300 s.
     fn default() -> Self {
         let minute = Duration::from_secs(60);
-        Self { head: minute, body: minute, idle: Duration::from_secs(75), send: minute, stream: minute * 5 }
+        let (idle, half_closed) = (Duration::from_secs(75), Duration::from_secs(1));
+        Self { head: minute, body: minute, idle, send: minute, half_closed, stream: minute * 5 }
     }
 }
 

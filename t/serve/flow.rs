@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         ("a request is passed on before it has come to its end", streaming_up),
         ("100 Continue comes when the body is wanted", continues),
         ("a client that goes away takes its contexts with it", abort),
+        ("a client that says nothing more gets its answers", says_nothing_more),
         ("a plugin sees the request and changes the response", with_plugin),
         ("a reload loses nothing, and contexts end", reload),
         ("stopping lets requests end", stop),
@@ -155,6 +156,10 @@ fn continues() -> Result<(), Failed> {
     // A client that does not wait is not told to go on.
     client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc");
     same(client.message().1.as_str(), "hello")?;
+    // RFC 9110 10.1.1: nor one that has nothing to send. The connection goes on.
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n");
+    let (head, body) = client.message();
+    same((header(&head, "connection"), body.as_str()), (None, "hello"))?;
     client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\nContent-Length: 3\r\n\r\nabc");
     holds(client.until("\r\n").starts_with("HTTP/1.1 417 "), "an unknown expectation is refused")
 }
@@ -176,6 +181,32 @@ fn abort() -> Result<(), Failed> {
     holds(left.recv_timeout(super::ends::PATIENCE)?, "the upstream's connection should end, too")?;
     holds(eventually(|| heard.accesses.lock().expect("accesses").len() == 1), "the request should have ended")?;
     same(heard.accesses.lock().expect("accesses")[0], (None, 0, true))
+}
+
+/// RFC 9112 does not say what half a connection is worth. nginx and Envoy drop it; scripts that pipe requests count on it.
+fn says_nothing_more() -> Result<(), Failed> {
+    let origin = Origin::new(|peer| {
+        while let head @ 1.. = peer.until("\r\n\r\n").len() {
+            std::thread::sleep(Duration::from_millis(100));
+            peer.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nX-Head: {head}\r\n\r\n{}",
+                "a".repeat(1_000_000)
+            ));
+        }
+    });
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2));
+    client.half_close();
+    for _ in 0..2 {
+        same(client.message().1.len(), 1_000_000)?;
+    }
+    holds(client.ends(), "there is nothing more to come")?;
+    // Who is half a request behind has gone away.
+    let mut client = Peer::to(&server);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    client.half_close();
+    holds(client.ends(), "half a request has no answer")
 }
 
 fn with_plugin() -> Result<(), Failed> {

@@ -145,6 +145,8 @@ fn legal() -> Result<(), Failed> {
         ("GET /b HTTP/1.1\nHost: a\nX-A: b\n\n", "GET /b HTTP/1.1\r\nhost: a\r\nx-a: b\r\n"),
         ("GET http://b.test:81/c?d HTTP/1.1\r\nHost: a\r\n\r\n", "GET /c?d HTTP/1.1\r\nhost: b.test:81\r\n"),
         ("GET HTTP://b.test HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nhost: b.test\r\n"),
+        // RFC 9110 2.5.
+        ("GET /v HTTP/1.2\r\nHost: a\r\n\r\n", "GET /v HTTP/1.1\r\nhost: a\r\n"),
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nhost: a\r\n"),
         (
             "GET /d HTTP/1.1\r\nHost: [::1]:80\r\nX-A:\t b \t\r\nX-B:\r\n\r\n",

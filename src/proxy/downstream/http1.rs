@@ -297,6 +297,7 @@ impl Connection {
             head_out: false,
             keep_alive,
             since: now,
+            half_closed: None,
         })))
     }
 
@@ -311,7 +312,8 @@ impl Connection {
                 let own = match (self.wire.out.is_empty(), serving.flight.wants_body()) {
                     (false, _) => Some(serving.since + timeouts.send),
                     (true, true) => Some(serving.since + timeouts.body),
-                    (true, false) => None,
+                    // It has gone away, or only says nothing more.
+                    (true, false) => serving.half_closed.map(|at| at.max(serving.since) + timeouts.half_closed),
                 };
                 let never = serving.since + Duration::from_secs(1 << 30);
                 self.deadline = [own, serving.flight.deadline()].into_iter().flatten().min().unwrap_or(never);
@@ -398,7 +400,8 @@ impl Connection {
                     serving.flight.too_late();
                     return Step::Again;
                 }
-                if !self.wire.out.is_empty() || serving.head_out {
+                // It does not read, or has gone away.
+                if !self.wire.out.is_empty() || serving.head_out || serving.half_closed.is_some() {
                     return self.turn(State::Ended);
                 }
                 let head_only = serving.asked.head_only;

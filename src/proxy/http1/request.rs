@@ -91,7 +91,8 @@ fn read(lines: &mut Lines, line: &Bytes, bounds: &HeadBounds) -> Result<RequestH
         headers: headers.into_iter().collect(),
         framing,
         keep_alive,
-        expects_continue: seen.expects_continue && version == Version::Http11,
+        // RFC 9110 10.1.1: where there is no body nobody waits.
+        expects_continue: seen.expects_continue && version == Version::Http11 && framing != Framing::None,
         upgrade: seen.upgrade.filter(|_| seen.connection_upgrade && version == Version::Http11),
     })
 }
@@ -140,6 +141,8 @@ fn request_line(line: &Bytes, bounds: &HeadBounds) -> Result<(Bytes, Bytes, Vers
     let version = match &line[target_end + 1..] {
         b"HTTP/1.1" => Version::Http11,
         b"HTTP/1.0" => Version::Http10,
+        // RFC 9110 2.5: whoever speaks a later 1.x is spoken to as far as it is known.
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Version::Http11,
         [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
             return Err(Refusal { status: 505, reason: "the version is not HTTP/1.1" });
         }

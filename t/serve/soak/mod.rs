@@ -159,6 +159,7 @@ fn soak(shape: Shape) -> Result<(), Failed> {
 
 fn play(shape: Shape, counts: &Arc<Counts>) -> Result<(), Failed> {
     let mut settings = settings();
+    settings.timeouts.half_closed = Duration::from_millis(20);
     settings.workers = NonZeroUsize::new(WORKERS).ok_or("workers")?;
     settings.observer = counts.clone();
     let served = Served::new(shape);

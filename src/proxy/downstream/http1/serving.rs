@@ -14,6 +14,8 @@ pub(super) struct Serving {
     pub(super) keep_alive: bool,
     /// The client may take so long for the next piece.
     pub(super) since: Instant,
+    /// When the client was found to say nothing more. It may still read.
+    pub(super) half_closed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,7 @@ impl Serving {
                 continues: &mut self.continues,
                 now: self.flight.now().max(now),
                 since: &mut self.since,
+                half_closed: &mut self.half_closed,
                 bounds,
                 answered,
                 last_chunk_ends: self.flight.last_chunk_ends(),
@@ -133,6 +136,7 @@ struct Reading<'a> {
     continues: &'a mut Continue,
     now: Instant,
     since: &'a mut Instant,
+    half_closed: &'a mut Option<Instant>,
     bounds: &'a HeadBounds,
     answered: bool,
     last_chunk_ends: bool,
@@ -179,7 +183,12 @@ impl Client for Reading<'_> {
             match self.wire.poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                // It has gone away, or only says nothing more: the time will tell.
+                Poll::Ready(Ok(0)) => {
+                    self.half_closed.get_or_insert(self.now);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
             }
         }
         Poll::Pending
