@@ -219,6 +219,8 @@ pub fn start(
     generation.policy = policy(scenario, profile);
     generation.clusters = Arc::new(clusters);
     let mut settings = Settings::new(vec![SocketAddr::from(([127, 0, 0, 1], 0))]);
+    // Nobody ends only one side here.
+    settings.timeouts.half_closed = Duration::from_millis(1);
     settings.observer = watch.clone();
     settings.clock = Some(Clock::starting_at(scenario.clock_ns));
     settings.entropy = Entropy::seeded(scenario.seed);
