@@ -4,6 +4,7 @@
 //! announced goes to standard error, through the thread that writes there, so that lines never mix.
 
 mod arguments;
+mod meanwhile;
 mod record;
 
 pub use arguments::ServeArgs;
@@ -20,15 +21,19 @@ use crate::proxy::traces::Traces;
 use crate::proxy::{Clusters, ServeError, Server, Settings};
 use anyhow::Context as _;
 use arguments::{AccessTo, Wanted};
+use meanwhile::Meanwhile;
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where APISIX listens.
 const PORT: u16 = 9080;
 /// Where its admin API does.
 const ADMIN_PORT: u16 = 9180;
 
+/// A start that takes longer looks like one that hangs.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Said where nothing is served, and nothing can come.
 const NOWHERE: &str = "there are no routes, and no admin API to write any: every request is answered 404. Give --admin, \
                        or write routes (in apisix.yaml beside config.yaml, or in the one document)";
@@ -53,7 +58,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
         recording.stop();
     }
     // Whatever it came to, nothing that was said is lost.
-    journal.stop(std::time::Duration::from_secs(1));
+    journal.stop(Duration::from_secs(1));
     match served {
         Ok(()) => Ok(exit::PASSED),
         Err(Failure::Control(ControlError::Configuration(problem))) => Ok(refused(&problem)),
@@ -127,7 +132,12 @@ fn serve(
     let modules = Modules::new(engine, wanted.profile);
     let state = wanted.state.clone().map(StateFile::new);
     let warned = read.warnings.clone();
+    let (waiting, kept) = (console.clone(), wanted.cache);
+    let compiling = Meanwhile::after(PATIENCE, move || {
+        waiting.say(if kept { "compiling modules, which are kept for the next start" } else { "compiling modules" });
+    });
     let plan = Plan::new(wanted.source.clone(), read, modules, wanted.profile, clusters, state)?;
+    drop(compiling);
     for line in plan.unknown_plugins().iter().filter(|line| !warned.contains(line)) {
         journal.errors().say(Severity::Warn, line);
     }
@@ -189,6 +199,7 @@ fn reach(address: SocketAddr) -> &'static str {
 }
 
 /// Standard error, for what is always said.
+#[derive(Clone)]
 struct Console {
     sink: Sink,
     format: Format,
