@@ -22,7 +22,7 @@ pub struct RunArgs {
     /// Run only cases with this tag (repeatable).
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
-    /// Imitate this host, whatever the scenarios say (repeatable).
+    /// Imitate this host, whatever the scenarios say, or play on a real one: `envoy@/path/to/envoy` (repeatable).
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
     /// Accept what the plugins do now as their snapshots.
@@ -47,7 +47,7 @@ pub struct RunArgs {
     /// Compile modules anew and don't keep them.
     #[arg(long)]
     no_cache: bool,
-    /// Write a report: `junit=FILE` (repeatable).
+    /// Write a report: `junit=FILE`, `github=FILE` or `text=FILE` (repeatable).
     #[arg(long, value_name = "FORMAT=FILE")]
     report: Vec<String>,
     /// Show which hostcalls, statuses and callbacks the cases reached, and which not; with `=json`, print that alone on
