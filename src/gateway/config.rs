@@ -6,7 +6,7 @@
 use super::address::Addresses;
 use super::chain::{Chain, Plan, Table, Tables};
 use super::facts::RequestFacts;
-use super::model::{Objects, PluginConfig, Route, Service, Timeout, Upstream, UpstreamRef, WasmPlugin};
+use super::model::{Matching, Objects, PluginConfig, Route, Service, Timeout, Upstream, UpstreamRef, WasmPlugin};
 use super::router::Router;
 use super::target::{Target, Websocket};
 use super::variables::Variables;
@@ -37,6 +37,8 @@ struct Compiled {
 /// What a route asks for beside host and path.
 #[derive(Debug, Clone)]
 struct Condition {
+    /// Those of a router that does not begin with them; none are all.
+    hosts: Box<[HostPattern]>,
     clients: Option<Addresses>,
     vars: Option<Expression>,
     /// Something of it can't be read, so that it never holds; validation lets no such route in.
@@ -64,7 +66,7 @@ impl Config {
         for of in references.plugin_configs.values() {
             tables.insert(Arc::new(Table::PluginConfig(of.id.clone(), of.revision)));
         }
-        let (mut router, mut routes) = (Router::default(), Vec::with_capacity(objects.routes.len()));
+        let (mut router, mut routes) = (Router::new(objects.matching), Vec::with_capacity(objects.routes.len()));
         for route in &objects.routes {
             let found = references.resolve(route);
             let of_route = Tables::of(route, found.plugin_config, found.service);
@@ -77,11 +79,15 @@ impl Config {
                 Some(service) if route.hosts.is_empty() => &service.hosts,
                 _ => &route.hosts,
             };
-            router.add(hosts, &route.uris, route.priority, routes.len());
+            let (by_host, asked) = match objects.matching {
+                Matching::HostUri => (&hosts[..], &[][..]),
+                Matching::Uri | Matching::UriWithParameter => (&[][..], &hosts[..]),
+            };
+            router.add(by_host, &route.uris, route.priority, routes.len());
             let plan = found.missing.is_none();
             let plan = plan.then(|| unrouted.with_route(plugins, route, found.plugin_config, found.service));
             let target = found.missing.unwrap_or_else(|| references.target(route, found.service));
-            routes.push(Compiled { route: route.clone(), condition: Condition::of(route), plan, target });
+            routes.push(Compiled { route: route.clone(), condition: Condition::of(route, asked), plan, target });
         }
         Self { router, routes, unrouted, tables }
     }
@@ -111,23 +117,50 @@ impl Config {
 
 impl Compiled {
     fn holds(&self, request: &Variables<'_>) -> bool {
-        let Condition { clients, vars, never } = &self.condition;
+        let Condition { hosts, clients, vars, never } = &self.condition;
         let methods = &self.route.methods;
         !never
+            && (hosts.is_empty() || hosts.iter().any(|host| host.fits(&request.host)))
             && (methods.is_empty() || methods.iter().any(|method| method.as_bytes() == request.facts.method))
             && clients.as_ref().is_none_or(|clients| clients.contains(request.facts.client))
             && vars.as_ref().is_none_or(|vars| vars.holds(request))
     }
 }
 
+/// A host of a route.
+#[derive(Debug, Clone)]
+enum HostPattern {
+    Exact(Box<[u8]>),
+    /// What begins with `*`, without it.
+    Ends(Box<[u8]>),
+}
+
+impl HostPattern {
+    fn of(host: &str) -> Self {
+        let host = host.to_ascii_lowercase();
+        match host.strip_prefix('*') {
+            Some(end) => Self::Ends(end.as_bytes().into()),
+            None => Self::Exact(host.as_bytes().into()),
+        }
+    }
+
+    fn fits(&self, host: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *host,
+            Self::Ends(end) => host.ends_with(end),
+        }
+    }
+}
+
 impl Condition {
-    fn of(route: &Route) -> Self {
+    fn of(route: &Route, hosts: &[String]) -> Self {
         let clients = (!route.remote_addrs.is_empty())
             .then(|| Addresses::parse(route.remote_addrs.iter().map(String::as_str)))
             .transpose();
         let vars = route.vars.as_ref().map(Expression::compile).transpose();
         let never = clients.is_err() || vars.is_err();
-        Self { clients: clients.unwrap_or_default(), vars: vars.unwrap_or_default(), never }
+        let hosts = hosts.iter().map(|host| HostPattern::of(host)).collect();
+        Self { hosts, clients: clients.unwrap_or_default(), vars: vars.unwrap_or_default(), never }
     }
 }
 

@@ -84,6 +84,7 @@ pub(in crate::gateway) fn of(value: Value, places: &Places, base: &Path) -> Resu
     let plugins = plugins(&document, base, places, &mut warnings)?;
     let options = options(&document, base, places)?;
     let mut resources = Resources::new(plugins);
+    resources.set_matching(options.matching);
     for kind in Kind::ALL {
         let of_kind = document.remove(kind.name()).unwrap_or_default();
         items(&mut resources, kind, of_kind, places, Wrong::IsAnError, &mut warnings)?;

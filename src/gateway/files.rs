@@ -87,6 +87,7 @@ pub fn folder(
         let plugins = document::plugins(&value, base, &places, &mut warnings)?;
         gateway.options = document::options(&value, base, &places)?;
         gateway.resources = Resources::new(plugins);
+        gateway.resources.set_matching(gateway.options.matching);
     }
     match objects {
         Some(source) => {

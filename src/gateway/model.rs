@@ -311,4 +311,18 @@ pub struct Objects {
     pub global_rules: Vec<Arc<GlobalRule>>,
     /// By id.
     pub upstreams: Vec<Arc<Upstream>>,
+    /// How routes are looked for.
+    pub matching: Matching,
+}
+
+/// How routes are looked for: `apisix.router.http`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Matching {
+    /// `radixtree_host_uri`: by host, then by path.
+    #[default]
+    HostUri,
+    /// `radixtree_uri`: by path; hosts are one condition more.
+    Uri,
+    /// `radixtree_uri_with_parameter`: the same, and `:name` in a path stands for a part of it.
+    UriWithParameter,
 }

@@ -18,7 +18,7 @@ pub use state::StateError;
 pub(in crate::gateway) use convert::address;
 pub(in crate::gateway) use numbers::plain;
 
-use super::model::{Objects, Revision, WasmPlugin};
+use super::model::{Matching, Objects, Revision, WasmPlugin};
 use super::schema::{Mismatch, Step};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -98,6 +98,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resources {
     plugins: Vec<WasmPlugin>,
+    matching: Matching,
     revision: u64,
     kinds: BTreeMap<Kind, BTreeMap<String, Entry>>,
 }
@@ -116,6 +117,11 @@ impl Resources {
     /// Other plugins with the same objects: uses of plugins that are no more are left out of [`Self::objects`].
     pub fn set_plugins(&mut self, plugins: Vec<WasmPlugin>) {
         self.plugins = plugins;
+    }
+
+    /// Routes are looked for in another way.
+    pub fn set_matching(&mut self, matching: Matching) {
+        self.matching = matching;
     }
 
     /// The number of the last write.
@@ -227,6 +233,7 @@ impl Resources {
         let of = |kind| self.in_order(kind).into_iter();
         let known = convert::Known::new(&self.plugins);
         Objects {
+            matching: self.matching,
             routes: of(Kind::Routes).map(|(id, entry)| Arc::new(convert::route(id, entry, &known))).collect(),
             services: of(Kind::Services).map(|(id, entry)| Arc::new(convert::service(id, entry, &known))).collect(),
             plugin_configs: of(Kind::PluginConfigs)

@@ -7,6 +7,7 @@ use crate::gateway::address::Addresses;
 use crate::gateway::admin::{AdminKey, Allowed, Role};
 use crate::gateway::client::{RealIp, Walk};
 use crate::gateway::forward::UpstreamStatus;
+use crate::gateway::model::Matching;
 use crate::gateway::resources::address;
 use crate::gateway::schema::Step;
 use serde_json::{Map, Value};
@@ -31,6 +32,8 @@ pub struct Options {
     pub show_upstream_status: UpstreamStatus,
     /// `nginx_config.http.real_ip_header`, `real_ip_from` and `real_ip_recursive`.
     pub real_ip: RealIp,
+    /// `apisix.router.http`.
+    pub matching: Matching,
     /// Where the clusters are that plugins call by name, on the `envoy` profile: `host:port` each.
     pub clusters: BTreeMap<String, String>,
 }
@@ -105,6 +108,7 @@ pub(in crate::gateway) fn read(
             Some(false) | None => UpstreamStatus::OnError,
         },
         real_ip: look.real_ip()?,
+        matching: look.matching()?,
         clusters: look.clusters()?,
     })
 }
@@ -243,6 +247,19 @@ impl<'a> Look<'a> {
         };
         let header = self.text(&["nginx_config", "http", "real_ip_header"])?.map_or(usual.header, Into::into);
         Ok(RealIp { header, from, walk })
+    }
+
+    fn matching(&self) -> Result<Matching, Diagnostic> {
+        let path = ["apisix", "router", "http"];
+        match self.text(&path)? {
+            None | Some("radixtree_host_uri") => Ok(Matching::HostUri),
+            Some("radixtree_uri") => Ok(Matching::Uri),
+            Some("radixtree_uri_with_parameter") => Ok(Matching::UriWithParameter),
+            Some(other) => {
+                let known = "radixtree_host_uri, radixtree_uri and radixtree_uri_with_parameter";
+                Err(self.wrong(&path, &format!("pwtest does not support the router `{other}`, only {known}")))
+            }
+        }
     }
 
     fn provider(&self) -> Result<Provider, Diagnostic> {

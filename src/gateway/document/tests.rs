@@ -3,6 +3,7 @@
 use super::*;
 use crate::gateway::client::Walk;
 use crate::gateway::forward::UpstreamStatus;
+use crate::gateway::model::Matching;
 
 const DOCUMENT: &str = r#"
 wasm:
@@ -192,6 +193,7 @@ fn options_of_apisix() {
     let text = r#"
 apisix:
   node_listen: [9080, { ip: 0.0.0.0, port: 9081 }]
+  router: { http: radixtree_uri, ssl: radixtree_sni }
   show_upstream_status_in_response_header: true
 deployment:
   role: data_plane
@@ -208,7 +210,9 @@ nginx_config:
   http: { real_ip_header: X-Forwarded-For, real_ip_recursive: "on", real_ip_from: [10.0.0.0/8, "unix:"] }
 clusters: { authz: "127.0.0.1:9000" }
 "#;
-    let options = gateway(text, Path::new("/here")).expect("a gateway").0.options;
+    let read = gateway(text, Path::new("/here")).expect("a gateway").0;
+    assert_eq!((read.options.matching, read.resources.objects().matching), (Matching::Uri, Matching::Uri));
+    let options = read.options;
     let listen: Vec<String> = options.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:9080", "0.0.0.0:9081"]);
     assert_eq!(options.admin.listen, Some("127.0.0.1:9180".parse().expect("an address")));
@@ -227,7 +231,12 @@ clusters: { authz: "127.0.0.1:9000" }
     let options = gateway(open, Path::new("")).expect("a gateway").0.options;
     assert!(options.admin.keys.is_empty(), "7.1: the quickstart's configuration needs no key");
     assert!(options.admin.allowed.admits([8, 8, 8, 8].into()));
-    for wrong in ["apisix: { node_listen: x }", "nginx_config: { error_log_level: loud }", "clusters: { a: ':1' }"] {
+    for wrong in [
+        "apisix: { node_listen: x }",
+        "nginx_config: { error_log_level: loud }",
+        "apisix: { router: { http: r3 } }",
+        "clusters: { a: ':1' }",
+    ] {
         assert!(problem(wrong).span.is_some(), "{wrong}");
     }
 }

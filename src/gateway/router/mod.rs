@@ -1,4 +1,5 @@
-//! Which route a request takes: the order of APISIX's router `radixtree_host_uri` (7.3).
+//! Which route a request takes: the order of APISIX's router `radixtree_host_uri` (7.3), and of the others, which have all
+//! routes under every host.
 //!
 //! Hosts first, the most specific one first, then the routes of every host; within each, paths as `paths` has them.
 //! What else a route asks for (methods, addresses, expressions) is asked of the routes that are left, one by one.
@@ -6,13 +7,15 @@
 mod paths;
 mod radix;
 
-use paths::Paths;
+use super::model::Matching;
+use paths::{Parameters, Paths};
 use radix::Radix;
 use std::collections::HashMap;
 
 /// Routes by host and path. A route is known by its place.
 #[derive(Debug, Clone, Default)]
 pub struct Router {
+    parameters: Parameters,
     hosts: HashMap<Box<[u8]>, Paths>,
     /// `*.foo.com`, from its end.
     wildcards: Radix<Paths>,
@@ -20,9 +23,19 @@ pub struct Router {
 }
 
 impl Router {
+    /// Without routes.
+    pub fn new(matching: Matching) -> Self {
+        let parameters = match matching {
+            Matching::HostUri | Matching::Uri => Parameters::AreText,
+            Matching::UriWithParameter => Parameters::AreParts,
+        };
+        Self { parameters, ..Self::default() }
+    }
+
     /// Adds a route. No hosts are every host.
     pub fn add(&mut self, hosts: &[String], paths: &[String], priority: i64, route: usize) {
-        let add = |into: &mut Paths| paths.iter().for_each(|path| into.add(path, priority, route));
+        let parameters = self.parameters;
+        let add = |into: &mut Paths| paths.iter().for_each(|path| into.add(path, parameters, priority, route));
         for host in hosts {
             let host = host.to_ascii_lowercase();
             match host.strip_prefix('*') {

@@ -22,17 +22,39 @@ struct Entry {
 
 /// A path with a `*` that is not its end: parts between slashes that are exact, or stand for anything.
 #[derive(Debug, Clone)]
-struct Pattern(Vec<Option<Box<[u8]>>>);
+struct Pattern(Vec<Part>);
+
+#[derive(Debug, Clone)]
+enum Part {
+    Exact(Box<[u8]>),
+    /// `:name`: one part, of characters that a URL has.
+    One,
+    /// `*`: anything, slashes too.
+    Any,
+}
+
+/// What `:name` in a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parameters {
+    /// Text like any other.
+    #[default]
+    AreText,
+    /// Any part of a path.
+    AreParts,
+}
 
 impl Paths {
     /// Adds a path of a route.
-    pub fn add(&mut self, path: &str, priority: i64, route: usize) {
+    pub fn add(&mut self, path: &str, parameters: Parameters, priority: i64, route: usize) {
         let (bytes, length) = (path.as_bytes(), path.len());
-        let entries = match path.find('*') {
+        // A parameter counts before a wildcard, wherever they stand.
+        let parameter = path.find(':').filter(|_| parameters == Parameters::AreParts);
+        let entries = match parameter.or(path.find('*')) {
             None => self.exact.entry(bytes.into()).or_default(),
             Some(at) => self.prefixes.entry(bytes.get(..at).unwrap_or_default()),
         };
-        let pattern = path.find('*').filter(|at| at + 1 < length).and_then(|_| Pattern::of(path));
+        let inner = parameter.is_some() || path.find('*').is_some_and(|at| at + 1 < length);
+        let pattern = inner.then(|| Pattern::of(path, parameters)).flatten();
         // The first of equals stays the first.
         let at = entries.partition_point(|entry| (entry.priority, entry.length) >= (priority, length));
         entries.insert(at, Entry { route, priority, length, pattern });
@@ -50,10 +72,16 @@ impl Paths {
 
 impl Pattern {
     /// A `*` stands for anything where it begins a part; elsewhere the prefix before it is all that counts.
-    fn of(path: &str) -> Option<Self> {
-        let parts: Vec<_> =
-            path.split('/').map(|part| (!part.starts_with('*')).then(|| part.as_bytes().into())).collect();
-        parts.iter().any(Option::is_none).then_some(Self(parts))
+    fn of(path: &str, parameters: Parameters) -> Option<Self> {
+        let part = |part: &str| match part.bytes().next() {
+            Some(b'*') => Part::Any,
+            Some(b':') if parameters == Parameters::AreParts => Part::One,
+            _ => Part::Exact(part.as_bytes().into()),
+        };
+        let parts: Vec<_> = path.split('/').map(part).collect();
+        let exact = parts.iter().all(|part| matches!(part, Part::Exact(_)));
+        // With parameters the whole path is compared even where it has none after all.
+        (!exact || parameters == Parameters::AreParts).then_some(Self(parts))
     }
 
     /// Whether it is all of a path. A wildcard may go on over slashes; so few are written that stepping back to the
@@ -64,13 +92,18 @@ impl Pattern {
         let mut back: Option<(usize, usize)> = None;
         while part < parts.len() {
             match self.0.get(at) {
-                Some(None) => {
+                Some(Part::Any) => {
                     back = Some((at, part + 1));
                     at += 1;
                     part += 1;
                     continue;
                 }
-                Some(Some(exact)) if parts.get(part).is_some_and(|part| **part == **exact) => {
+                Some(Part::Exact(exact)) if parts.get(part).is_some_and(|part| **part == **exact) => {
+                    at += 1;
+                    part += 1;
+                    continue;
+                }
+                Some(Part::One) if parts.get(part).is_some_and(|part| is_parameter(part)) => {
                     at += 1;
                     part += 1;
                     continue;
@@ -90,16 +123,45 @@ impl Pattern {
     }
 }
 
+/// RFC 1738's characters of a part, as lua-resty-radixtree has them for a parameter.
+fn is_parameter(part: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_%!$&'()*+,;:@=.~".contains(byte);
+    !part.is_empty() && part.iter().all(allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn found(paths: &[(&str, i64)], path: &str) -> Vec<usize> {
+        found_with(paths, Parameters::AreText, path)
+    }
+
+    fn found_with(paths: &[(&str, i64)], parameters: Parameters, path: &str) -> Vec<usize> {
         let mut all = Paths::default();
         for (route, (path, priority)) in paths.iter().enumerate() {
-            all.add(path, *priority, route);
+            all.add(path, parameters, *priority, route);
         }
         all.of(path.as_bytes()).collect()
+    }
+
+    /// What t/router/radixtree-uri-with-parameter.t asks for; other routers take a colon as it is.
+    #[test]
+    fn a_parameter_is_a_part() {
+        let matches = |pattern, path| !found_with(&[(pattern, 0)], Parameters::AreParts, path).is_empty();
+        assert!(matches("/name/:name/bar", "/name/json/bar"));
+        assert!(matches("/name/:name/id/:id", "/name/a.b-c~/id/7"));
+        assert!(matches("/:name/*", "/a/b/c"));
+        assert!(matches("/file:list", "/file:list"));
+        assert!(!matches("/name/:name/bar", "/name/json/b"));
+        assert!(!matches("/name/:name/bar", "/name/json/foo/bar"));
+        assert!(!matches("/name/:name", "/name/"));
+        assert!(!matches("/name/:name", "/name/a b"));
+        assert!(!matches("/file:list", "/file:other"));
+        assert!(found(&[("/name/:name/bar", 0)], "/name/json/bar").is_empty());
+        assert!(!found(&[("/file:list", 0)], "/file:list").is_empty());
+        let both = [("/name/:name", 5), ("/name/json", 0)];
+        assert_eq!(found_with(&both, Parameters::AreParts, "/name/json"), [1, 0], "exact paths come first");
     }
 
     /// Section 7.3: exact beats prefix, the longest prefix wins, priority where the path is equal.

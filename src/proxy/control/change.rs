@@ -6,6 +6,7 @@ use super::modules::Freshness;
 use super::plan::{Now, config};
 use super::{Control, ControlError, TWO_KEEPERS};
 use crate::diagnostic::Diagnostic;
+use crate::gateway::model::Matching;
 use crate::gateway::resources::Resources;
 use crate::proxy::log::Severity;
 use crate::proxy::{Running, ServeError};
@@ -90,6 +91,7 @@ impl Control {
             false => read.resources.clone(),
         };
         resources.set_plugins(plugins);
+        resources.set_matching(read.options.matching);
         for line in resources.unknown_plugins().iter().filter(|line| !read.warnings.contains(line)) {
             self.journal.errors().say(Severity::Warn, line);
         }
@@ -144,6 +146,7 @@ fn same_objects(one: &Resources, other: &Resources) -> bool {
     let bare = |resources: &Resources| {
         let mut resources = resources.clone();
         resources.set_plugins(Vec::new());
+        resources.set_matching(Matching::default());
         resources
     };
     bare(one) == bare(other)

@@ -78,7 +78,9 @@ impl Plan {
         let resources = match kept {
             Some((file, value)) => {
                 let restored = Resources::restore(read.resources.plugins().to_vec(), &value);
-                restored.map_err(|error| file.broken(error.to_string()))?
+                let mut restored = restored.map_err(|error| file.broken(error.to_string()))?;
+                restored.set_matching(read.options.matching);
+                restored
             }
             None => read.resources.clone(),
         };
