@@ -5,6 +5,7 @@
 //! socket; whoever calls it says what time it is and carries out the [`AdminEffect`].
 
 mod access;
+mod json;
 mod list;
 mod objects;
 mod patch;
@@ -155,7 +156,7 @@ fn body(request: &AdminRequest) -> Result<Option<Value>, Box<AdminReply>> {
                 .log(LogLevel::Error, format!("failed to read request body: {text}")),
         ));
     }
-    match serde_json::from_slice::<Value>(body) {
+    match json::read(body) {
         Ok(mut value) => {
             plain(&mut value);
             Ok(Some(value))
