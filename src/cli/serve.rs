@@ -49,7 +49,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
         anyhow::bail!(TWO_KEEPERS);
     }
     // Which of them there are is known before anything starts.
-    let clusters = clusters(&wanted, &read)?;
+    let clusters = clusters(&wanted)?;
     let (journal, console) = journal(&wanted, &read)?;
     let (journal, recording) = record::start(&wanted, journal)?;
     let journal = Arc::new(journal);
@@ -69,17 +69,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<u8> {
     }
 }
 
-/// The clusters that plugins call by name: those of the configuration, and those of the command line in their place.
-fn clusters(wanted: &Wanted, read: &Read) -> anyhow::Result<Clusters> {
+/// The clusters of the command line; those of the configuration stand behind them.
+fn clusters(wanted: &Wanted) -> anyhow::Result<Clusters> {
     let mut clusters = Clusters::default();
-    for text in &wanted.clusters {
-        clusters.add(text)?;
-    }
-    for (name, address) in &read.options.clusters {
-        if clusters.get(name.as_bytes()).is_none() {
-            clusters.insert(name, address)?;
-        }
-    }
+    wanted.clusters.iter().try_for_each(|text| clusters.add(text))?;
     Ok(clusters)
 }
 

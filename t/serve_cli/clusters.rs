@@ -66,6 +66,13 @@ pub fn configured() -> Result<(), String> {
     let folder = workspace(&[("gateway.yaml", &document)]);
     let server = Server::start(folder.path(), &["gateway.yaml", "--host", "envoy"])?;
     is_asked(&server, "bert")?;
+    // It is somewhere else now.
+    let moved = service("dora").map_err(|error| error.to_string())?;
+    let moved = document.replace(&of_document.to_string(), &moved.to_string());
+    std::fs::write(folder.path().join("gateway.yaml"), moved).map_err(|error| error.to_string())?;
+    server.stderr.wait_for("gateway.yaml reloaded.")?;
+    is_asked(&server, "dora")?;
+    std::fs::write(folder.path().join("gateway.yaml"), &document).map_err(|error| error.to_string())?;
     // The command line goes before the document.
     let cluster = format!("authz={of_command}");
     let server = Server::start(folder.path(), &["gateway.yaml", "--host", "envoy", "--cluster", &cluster])?;

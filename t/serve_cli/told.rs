@@ -139,7 +139,10 @@ pub fn keys_that_come_and_go() -> Result<(), String> {
     std::fs::write(folder.path().join("conf/config.yaml"), PLUGINS).map_err(|error| error.to_string())?;
     server.stderr.wait_for("config.yaml reloaded.")?;
     expect(list()?.status == 403, "a page where nobody needs a key", list()?)?;
+    let with = format!("{with}apisix: {{ node_listen: 19080 }}\n");
     std::fs::write(folder.path().join("conf/config.yaml"), &with).map_err(|error| error.to_string())?;
+    // What is listened on stays until a restart.
+    server.stderr.wait_for("apisix.node_listen is another than at the start")?;
     super::support::wait(|| server.stderr.now().matches("config.yaml reloaded.").count() == 2)
         .map_err(|()| server.stderr.now())?;
     expect(list()?.status == 200, "a page with a key again", list()?)

@@ -263,9 +263,8 @@ impl Lookalike {
             Self::GitLfs => "the file itself is missing; run `git lfs pull`",
             Self::Base64 => "decode it first, with `base64 -d`",
             Self::Utf16 => "save it as UTF-8; PowerShell's `>` writes UTF-16 and damages binary files",
-            Self::Html | Self::Json | Self::Text => {
-                "the download that wrote it has most likely failed; look at the file"
-            }
+            Self::Html | Self::Json => "the download that wrote it has most likely failed; look at the file",
+            Self::Text => "give what the compiler wrote; if it was downloaded, that has failed: look at the file",
             Self::Unknown => return None,
         })
     }

@@ -57,6 +57,15 @@ impl Clusters {
         Ok(())
     }
 
+    /// These, and those of a configuration, `host:port` each, that are not among them.
+    pub fn with(&self, configured: &BTreeMap<String, String>) -> Result<Self, ClusterError> {
+        let mut all = self.clone();
+        for (name, address) in configured.iter().filter(|(name, _)| !self.0.contains_key(*name)) {
+            all.insert(name, address)?;
+        }
+        Ok(all)
+    }
+
     /// The address of a cluster.
     pub fn get(&self, name: &[u8]) -> Option<&Address> {
         self.0.get(std::str::from_utf8(name).ok()?)

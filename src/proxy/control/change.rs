@@ -3,7 +3,7 @@
 //! Each is made as a whole or not at all, and what the log says of one that was refused names the reason.
 
 use super::modules::Freshness;
-use super::plan::{Now, config};
+use super::plan::{Fixed, Now, config};
 use super::{Control, ControlError, TWO_KEEPERS};
 use crate::diagnostic::Diagnostic;
 use crate::gateway::model::Matching;
@@ -96,10 +96,14 @@ impl Control {
             self.journal.errors().say(Severity::Warn, line);
         }
         let config = config(&resources, read.route.as_ref());
-        let edge = (read.options.show_upstream_status, read.options.real_ip);
+        let edge = self.frame.edge(&read.options)?;
         let generation = self.frame.generation(resources.plugins(), &loaded, config, edge.clone());
         self.with_server(|server| server.reload(generation))?;
         now.edge = edge;
+        for name in now.fixed.changed(&Fixed::of(&read.options)) {
+            let line = format!("{name} is another than at the start, which counts after a restart");
+            self.journal.errors().say(Severity::Warn, &line);
+        }
         (now.resources, now.read, now.route) = (resources, read.resources, read.route);
         (now.loaded, now.admin) = (loaded, read.options.admin);
         self.open.store(now.admin.keys.is_empty(), Ordering::Relaxed);

@@ -4,6 +4,7 @@
 
 use super::modules::Freshness;
 use super::{ControlError, Modules, Read, Source, objects};
+use crate::diagnostic::Diagnostic;
 use crate::gateway::client::RealIp;
 use crate::gateway::config::Config;
 use crate::gateway::document;
@@ -18,7 +19,7 @@ use crate::host::{PluginConfig, TrapPolicy};
 use crate::proxy::record::Serving;
 use crate::proxy::reload::Watch;
 use crate::proxy::state::StateFile;
-use crate::proxy::{Clusters, Generation, Serves};
+use crate::proxy::{ClusterError, Clusters, Generation, Serves};
 use std::sync::Arc;
 
 /// Beats that a callback may take: two seconds, in which its worker serves nobody else.
@@ -46,9 +47,42 @@ pub(super) struct Now {
     pub(super) admin: document::Admin,
     pub(super) modules: Modules,
     pub(super) loaded: Vec<Arc<LoadedPlugin>>,
-    /// What clients are told of upstreams, and whom they are taken for.
-    pub(super) edge: (UpstreamStatus, RealIp),
+    pub(super) edge: Edge,
+    /// What does not change before a restart.
+    pub(super) fixed: Fixed,
     pub(super) watch: Watch,
+}
+
+/// What is configured beside plugins and objects, and may change.
+#[derive(Clone)]
+pub(super) struct Edge {
+    /// What clients are told of upstreams.
+    show_upstream_status: UpstreamStatus,
+    /// Whom clients are taken for.
+    real_ip: RealIp,
+    /// What plugins call by name.
+    clusters: Arc<Clusters>,
+}
+
+/// What is configured and taken at the start alone: its names, and what each was then.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fixed([(&'static str, String); 4]);
+
+impl Fixed {
+    pub(super) fn of(options: &document::Options) -> Self {
+        let admin = (options.admin.enabled, options.admin.listen);
+        Self([
+            ("apisix.node_listen", format!("{:?}", options.listen)),
+            ("deployment.admin.admin_listen", format!("{admin:?}")),
+            ("nginx_config.error_log", format!("{:?}", options.error_log)),
+            ("nginx_config.error_log_level", format!("{:?}", options.error_log_level)),
+        ])
+    }
+
+    /// The names of what is another now.
+    pub(super) fn changed(&self, now: &Self) -> Vec<&'static str> {
+        self.0.iter().zip(&now.0).filter(|(then, now)| then != now).map(|((name, _), _)| *name).collect()
+    }
 }
 
 impl Now {
@@ -58,7 +92,7 @@ impl Now {
 }
 
 impl Plan {
-    /// Makes a plan of what was read. What the state file keeps goes in the place of objects that were read, of which
+    /// Makes a plan of what was read. Clusters that are given go before those of the configuration. What the state file keeps goes in the place of objects that were read, of which
     /// there may be none then.
     pub fn new(
         source: Source,
@@ -88,9 +122,9 @@ impl Plan {
         watch.set(read.all_files());
         let loaded = modules.load(resources.plugins(), Freshness::Kept)?;
         let Read { resources: read, options, route, .. } = read;
-        let edge = (options.show_upstream_status, options.real_ip);
-        let now = Now { resources, read, route, admin: options.admin, modules, loaded, edge, watch };
-        let frame = Frame { profile, clusters: Arc::new(clusters) };
+        let frame = Frame { profile, given: clusters };
+        let (edge, fixed) = (frame.edge(&options)?, Fixed::of(&options));
+        let now = Now { resources, read, route, admin: options.admin, modules, loaded, edge, fixed, watch };
         Ok(Self { source, frame, stores: Stores::default(), state, now })
     }
 
@@ -119,17 +153,28 @@ impl Plan {
 /// What every generation has.
 pub(super) struct Frame {
     profile: &'static Profile,
-    clusters: Arc<Clusters>,
+    /// Clusters of the command line.
+    given: Clusters,
 }
 
 impl Frame {
+    pub(super) fn edge(&self, options: &document::Options) -> Result<Edge, ControlError> {
+        let wrong = |error: ClusterError| ControlError::Configuration(Diagnostic::new(error.to_string()));
+        Ok(Edge {
+            show_upstream_status: options.show_upstream_status,
+            real_ip: options.real_ip.clone(),
+            clusters: Arc::new(self.given.with(&options.clusters).map_err(wrong)?),
+        })
+    }
+
     pub(super) fn generation(
         &self,
         plugins: &[WasmPlugin],
         modules: &[Arc<LoadedPlugin>],
         config: Arc<Config>,
-        (show_upstream_status, real_ip): (UpstreamStatus, RealIp),
+        edge: Edge,
     ) -> Generation {
+        let Edge { show_upstream_status, real_ip, clusters } = edge;
         let entry =
             |(plugin, code): (&WasmPlugin, &Arc<LoadedPlugin>)| PluginConfig::gateway_entry(&plugin.name, code.clone());
         let plugins = plugins.iter().zip(modules).map(entry).collect();
@@ -137,7 +182,7 @@ impl Frame {
         // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
         let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
         let serves = Serves::Gateway { plugins, config, show_upstream_status, real_ip };
-        Generation { limits, policy, clusters: self.clusters.clone(), ..Generation::new(self.profile, serves) }
+        Generation { limits, policy, clusters, ..Generation::new(self.profile, serves) }
     }
 }
 
