@@ -153,6 +153,11 @@ impl Plan {
         Self { links, ready }
     }
 
+    /// All plugins, whatever their filters say of a request.
+    pub fn whole(&self) -> Chain {
+        self.ready.clone().unwrap_or_else(|| chain(self.links.iter()))
+    }
+
     /// The chain of a request.
     pub fn chain(&self, request: &Variables<'_>) -> Chain {
         match &self.ready {

@@ -109,6 +109,12 @@ impl Config {
         }
     }
 
+    /// Every chain that a request may pass.
+    pub fn chains(&self) -> impl Iterator<Item = Chain> {
+        let routes = self.routes.iter().filter_map(|route| route.plan.as_ref());
+        [&self.unrouted].into_iter().chain(routes).map(Plan::whole)
+    }
+
     /// Whether a table still stands, so that the contexts of its plugin configurations live on.
     pub fn has(&self, table: &Table) -> bool {
         self.tables.contains(table)

@@ -88,7 +88,23 @@ impl Contexts {
         if way.refusal().is_some() {
             host.has_no_upstream(exchange);
         }
-        Opened { exchange, route: routed.route, way, failures: std::mem::take(&mut self.failures) }
+        Opened { exchange, route: routed.route, way, failures: self.failures() }
+    }
+
+    /// Makes the contexts of a configuration on hosts where no request has to come for that: what plugins do by
+    /// themselves begins, and what they can't be configured with shows. On APISIX the first request makes them (2.3).
+    pub fn prepare(&mut self, host: &mut Host, config: &Config) {
+        if host.world().profile.plugins_run_in_turn {
+            return;
+        }
+        for chain in config.chains() {
+            self.bind(host, &chain);
+        }
+    }
+
+    /// Contexts that could not be made since somebody asked last.
+    pub fn failures(&mut self) -> Vec<(ContextKey, StartError)> {
+        std::mem::take(&mut self.failures)
     }
 
     /// The plugins of a chain, for `Host::open_chain`; adds to the host what it does not have yet.

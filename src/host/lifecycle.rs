@@ -5,7 +5,7 @@ use super::inspect::Warning;
 use super::state::Root;
 use super::vm::{Vm, VmSpec};
 use super::world::Posted;
-use super::{Called, Host};
+use super::{Called, Host, Rebuild};
 use crate::abi::{Callback, ContextId, ExchangeId, LogLevel, PluginIndex, VmIndex};
 use crate::trace::{CallbackEntered, Entry, Event, TrapKind};
 use bytes::Bytes;
@@ -29,6 +29,18 @@ pub(super) enum Place {
     Leaving,
     /// None, and somebody else may have its place.
     Free,
+}
+
+/// A VM that traps as soon as it is there is not made anew more often than this.
+const RENEWAL_PAUSE_NS: u64 = 1_000_000_000;
+
+/// VMs that trapped and are replaced by themselves.
+#[derive(Debug, Default)]
+pub(super) struct Renewal {
+    due_ns: Option<u64>,
+    last_ns: Option<u64>,
+    /// One that traps while it starts has had its turn; the next request is another.
+    running: bool,
 }
 
 impl Place {
@@ -161,7 +173,7 @@ impl Host {
 
     /// Replaces a VM that trapped, where the policy says so; all its plugins start anew.
     pub(super) fn rebuild_if_failed(&mut self, vm: VmIndex) -> Result<(), StartError> {
-        if !self.policy.rebuild || !self.vms.get(vm.0).is_some_and(|machine| machine.failed) {
+        if self.policy.rebuild == Rebuild::Never || !self.vms.get(vm.0).is_some_and(|machine| machine.failed) {
             return Ok(());
         }
         let users: Vec<PluginIndex> =
@@ -221,14 +233,38 @@ impl Host {
         }
     }
 
-    /// When the next tick is due, on the monotonic clock.
-    pub fn next_tick(&self) -> Option<u64> {
-        self.world.ticks.values().map(|tick| tick.due_ns).min()
+    /// A VM has trapped: where the policy says so, it is replaced when the driver comes by for ticks.
+    pub(super) fn renew_soon(&mut self) {
+        // Until then, and where a VM does not come up again, requests that come do it.
+        if self.policy.rebuild == Rebuild::Soon && self.world.profile.trap_disables_vm && !self.renewal.running {
+            let now = self.world.clock.monotonic_ns();
+            let due = self.renewal.last_ns.map_or(now, |last| now.max(last.saturating_add(RENEWAL_PAUSE_NS)));
+            self.renewal.due_ns.get_or_insert(due);
+        }
     }
 
-    /// Runs the tick that is due first, if one is due by now, and arms it again.
+    fn renew(&mut self, now: u64) {
+        self.renewal = Renewal { due_ns: None, last_ns: Some(now), running: true };
+        for vm in 0..self.vms.len() {
+            let _ = self.rebuild_if_failed(VmIndex(vm));
+        }
+        self.renewal.running = false;
+        self.settle();
+        self.run_posted();
+    }
+
+    /// When the next tick is due, or VMs are to be replaced, on the monotonic clock.
+    pub fn next_tick(&self) -> Option<u64> {
+        self.world.ticks.values().map(|tick| tick.due_ns).chain(self.renewal.due_ns).min()
+    }
+
+    /// Runs the tick that is due first, if one is due by now, and arms it again; VMs are replaced before.
     pub fn fire_tick(&mut self) -> bool {
         let now = self.world.clock.monotonic_ns();
+        if self.renewal.due_ns.is_some_and(|due| due <= now) {
+            self.renew(now);
+            return true;
+        }
         let first = self.world.ticks.iter().min_by_key(|(key, tick)| (tick.due_ns, **key));
         let Some((&(vm, root), tick)) = first else { return false };
         if tick.due_ns > now {

@@ -72,6 +72,8 @@ pub struct Host {
     crashed: bool,
     /// Plugins that are out of use, and that requests still need.
     leaving: usize,
+    /// When VMs that trapped are replaced by themselves, on the monotonic clock.
+    renewal: lifecycle::Renewal,
 }
 
 /// What a trap does.
@@ -79,8 +81,20 @@ pub struct Host {
 pub struct TrapPolicy {
     /// The request is answered with the host's error; else it goes on without the plugin.
     pub fail_request: bool,
-    /// The VM is replaced for the next request.
-    pub rebuild: bool,
+    /// What becomes of the VM.
+    pub rebuild: Rebuild,
+}
+
+/// When a VM that trapped is replaced by a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuild {
+    /// It is not.
+    Never,
+    /// When the next request comes.
+    ForNextRequest,
+    /// By itself, too, where a VM that trapped does nothing any more: what waits for it gets its answer, and its ticks
+    /// go on.
+    Soon,
 }
 
 /// What became of a call into the guest.
@@ -120,6 +134,7 @@ impl Host {
             last_exchange: 0,
             crashed: false,
             leaving: 0,
+            renewal: lifecycle::Renewal::default(),
         }
     }
 
@@ -214,6 +229,7 @@ impl Host {
         exchange: Option<ExchangeId>,
         from: usize,
     ) {
+        self.renew_soon();
         // What the guest had asked for in this callback does not happen any more.
         if let Some(exchange) = exchange {
             self.world.deferred.retain(|deferred| deferred.exchange != exchange);

@@ -20,14 +20,15 @@ mod tests {
     use crate::host::limits::Limits;
     use crate::host::plugin::LoadedPlugin;
     use crate::host::world::World;
-    use crate::host::{Host, Output, PluginConfig, Stores, TrapPolicy, profile::ENVOY};
+    use crate::host::{Host, Output, PluginConfig, Rebuild, Stores, TrapPolicy, profile::ENVOY};
     use crate::trace::{Effect, Recording, views};
     use std::path::Path;
     use std::sync::Arc;
 
     fn host(stores: &Stores, code: &Arc<LoadedPlugin>, config: &'static str) -> Host {
         let world = World::new(&ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::On).with_stores(stores);
-        let mut host = Host::new(world, Limits::default(), TrapPolicy { fail_request: true, rebuild: true });
+        let mut host =
+            Host::new(world, Limits::default(), TrapPolicy { fail_request: true, rebuild: Rebuild::ForNextRequest });
         let plugin = PluginConfig::new("queues", code.clone()).with_config(config);
         host.add_plugin(plugin).expect("it starts");
         host

@@ -316,11 +316,16 @@ impl World {
             return;
         }
         let message = message.into();
-        if told {
-            let line = LogLine { exchange, plugin: None, level, message: message.clone() };
-            self.outputs.push_back(Output::Log(line));
-        }
+        self.tell(exchange, level, message.clone());
         self.recorder.push(|| Event::HostLog { level, message });
+    }
+
+    /// A line of the driver's own for its log. It is no line of the host, so no profile keeps it back, and it is not in
+    /// the trace.
+    pub fn tell(&mut self, exchange: Option<ExchangeId>, level: LogLevel, message: impl Into<Bytes>) {
+        if self.tells(level) {
+            self.outputs.push_back(Output::Log(LogLine { exchange, plugin: None, level, message: message.into() }));
+        }
     }
 
     /// Whether the driver wants to hear of a message of this level.

@@ -2,6 +2,7 @@
 
 use super::lane::Asker;
 use crate::abi::{ExchangeId, LogLevel};
+use crate::gateway::chain::ContextKey;
 use crate::gateway::client::RealIp;
 use crate::gateway::config::Config;
 use crate::gateway::facts::Asked;
@@ -9,7 +10,7 @@ use crate::gateway::forward::UpstreamStatus;
 use crate::gateway::gate::Contexts;
 use crate::gateway::way::Way;
 use crate::host::exchange::ConnectionInfo;
-use crate::host::{Host, PluginConfig};
+use crate::host::{Host, PluginConfig, StartError};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,20 +35,32 @@ impl Gate {
         self.real_ip.client(asked.client, &asked.headers)
     }
 
+    /// Makes the contexts that no request has to come for.
+    pub(super) fn prepare(&self, host: &mut Host) {
+        let mut contexts = self.contexts.borrow_mut();
+        contexts.prepare(host, &self.config.borrow());
+        tell(host, None, contexts.failures());
+    }
+
     /// Routes a request, and opens its exchange.
     pub(super) fn open(&self, host: &mut Host, asker: &Asker, info: ConnectionInfo) -> (ExchangeId, Way) {
         let mut contexts = self.contexts.borrow_mut();
         let opened = contexts.open(host, &self.config.borrow(), &asker.facts(), info, self.show);
         let exchange = opened.exchange;
-        for (key, error) in opened.failures {
-            host.world_mut().log_about(Some(exchange), LogLevel::Error, format!("{key} could not be started: {error}"));
-        }
+        tell(host, Some(exchange), opened.failures);
         (exchange, opened.way)
     }
 
     /// Another configuration: contexts that it does not need end now, or with the last request that they are in.
     pub(super) fn configure(&self, host: &mut Host, config: Arc<Config>) {
-        self.contexts.borrow_mut().retain(host, &config);
         *self.config.borrow_mut() = config;
+        self.prepare(host);
+        self.contexts.borrow_mut().retain(host, &self.config.borrow());
+    }
+}
+
+fn tell(host: &mut Host, exchange: Option<ExchangeId>, failures: Vec<(ContextKey, StartError)>) {
+    for (key, error) in failures {
+        host.world_mut().tell(exchange, LogLevel::Error, format!("{key} could not be started: {error}"));
     }
 }

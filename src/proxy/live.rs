@@ -98,6 +98,9 @@ impl Live {
                 return Err(ServeError::Plugin { plugin: plugin.name.clone(), error });
             }
         }
+        if let Some(gate) = &live.gate {
+            live.run(|host| gate.prepare(host));
+        }
         Ok(live)
     }
 

@@ -14,7 +14,7 @@ use pwtest::host::limits::Limits;
 use pwtest::host::plugin::LoadedPlugin;
 use pwtest::host::profile::ENVOY;
 use pwtest::host::world::World;
-use pwtest::host::{Host, Output, PluginConfig, TrapPolicy};
+use pwtest::host::{Host, Output, PluginConfig, Rebuild, TrapPolicy};
 use pwtest::message::{Headers, Part};
 use pwtest::trace::Recording;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub fn measure(rounds: &Rounds) -> anyhow::Result<Vec<Line>> {
 fn host(engine: &Engine, path: &std::path::Path) -> anyhow::Result<Host> {
     let code = Arc::new(LoadedPlugin::load(engine, path, &ENVOY)?);
     let world = World::new(&ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::Off);
-    let policy = TrapPolicy { fail_request: true, rebuild: false };
+    let policy = TrapPolicy { fail_request: true, rebuild: Rebuild::Never };
     let mut host = Host::new(world, Limits::default(), policy);
     host.add_plugin(PluginConfig::new("header", code).with_config(""))?;
     Ok(host)

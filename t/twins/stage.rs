@@ -12,7 +12,7 @@ use pwtest::host::env::{Clock, Entropy};
 use pwtest::host::limits::{Limits, Work};
 use pwtest::host::profile::Profile;
 use pwtest::host::store::HostId;
-use pwtest::host::{PluginConfig, TrapPolicy};
+use pwtest::host::{PluginConfig, Rebuild, TrapPolicy};
 use pwtest::message::Part;
 use pwtest::proxy::control::Modules;
 use pwtest::proxy::{ClusterError, Clusters, Generation, Observer, Resolve, Running, Server, Serves, Settings};
@@ -309,6 +309,10 @@ fn policy(scenario: &Scenario, profile: &Profile) -> TrapPolicy {
     let of = scenario.on_trap;
     TrapPolicy {
         fail_request: of.request.map_or(profile.trap_fails_request, |fate| fate == TrapRequest::FailClosed),
-        rebuild: of.vm.map_or(profile.trap_rebuilds_vm, |fate| fate == TrapVm::Rebuild),
+        rebuild: match of.vm {
+            Some(TrapVm::Rebuild) => Rebuild::ForNextRequest,
+            Some(TrapVm::Keep) => Rebuild::Never,
+            None => profile.trap_rebuilds_vm,
+        },
     }
 }

@@ -15,7 +15,7 @@ use crate::host::exchange::ConnectionInfo;
 use crate::host::limits::Limits;
 use crate::host::plugin::LoadedPlugin;
 use crate::host::world::World;
-use crate::host::{Output, TrapPolicy, profile};
+use crate::host::{Output, Rebuild, TrapPolicy, profile};
 use crate::message::{Headers, Part};
 use crate::trace::Recording;
 use bytes::Bytes;
@@ -45,7 +45,8 @@ impl Gateway {
     fn new(config: Config) -> Self {
         let mut world = World::new(&profile::APISIX, Clock::starting_at(0), Entropy::seeded(1), Recording::Off);
         world.log_level = Some(LogLevel::Info);
-        let mut host = Host::new(world, Limits::default(), TrapPolicy { fail_request: true, rebuild: true });
+        let mut host =
+            Host::new(world, Limits::default(), TrapPolicy { fail_request: true, rebuild: Rebuild::ForNextRequest });
         let plugins = ["wasm_log", "wasm_log2"].map(|name| PluginConfig::gateway_entry(name, code()));
         for plugin in &plugins {
             host.load(plugin.clone()).expect("the VM boots");

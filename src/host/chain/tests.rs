@@ -6,7 +6,7 @@ use super::super::limits::{Limits, Work};
 use super::super::plugin::LoadedPlugin;
 use super::super::profile::{self, Profile};
 use super::super::world::{LogLine, Output, World};
-use super::super::{Host, PluginConfig, TrapPolicy};
+use super::super::{Host, PluginConfig, Rebuild, TrapPolicy};
 use crate::abi::{ExchangeId, LogLevel, PluginIndex};
 use crate::host::exchange::ConnectionInfo;
 use crate::message::{Headers, Part};
@@ -37,7 +37,7 @@ impl Served {
         let mut world = World::new(profile, Clock::system(), Entropy::System, Recording::Off);
         world.log_level = Some(LogLevel::Info);
         let limits = Limits { callback: Work::Beats(20), start: Work::Beats(500), memory: None };
-        let host = Host::new(world, limits, TrapPolicy { fail_request: true, rebuild: true });
+        let host = Host::new(world, limits, TrapPolicy { fail_request: true, rebuild: Rebuild::Soon });
         let (lines, parts, closed) = (Vec::new(), Vec::new(), Vec::new());
         Self { host, code: Arc::new(code), _heart: heart, lines, parts, closed, traps: 0 }
     }
@@ -290,4 +290,32 @@ fn a_body_that_a_plugin_waits_for_has_a_bound() {
     served.data(id, "9", false);
     assert_eq!(served.status(id).as_deref(), Some("413"));
     assert!(!served.parts.iter().any(|(_, to, _)| *to == "upstream"));
+}
+
+// Nobody has to come: what waited for the VM is answered, and its ticks go on, with a second between two attempts.
+#[test]
+fn a_vm_that_trapped_comes_back_by_itself() {
+    let mut served = Served::new(&profile::ENVOY, PROBE);
+    served.host.world_mut().clock = Clock::Virtual { start_ns: 0, elapsed_ns: 0 };
+    let plugin = served.add("p/configure:/tick,50/tick:/trap");
+    let waiting = served.request(&[plugin], "/request_headers:/pause", true);
+    let mut times = Vec::new();
+    while times.len() < 5 {
+        let at = served.host.next_tick().expect("something is due");
+        served.host.world_mut().clock.advance_to(at);
+        assert!(served.host.fire_tick());
+        served.drain();
+        times.push((at / 1_000_000, served.traps, served.status(waiting)));
+    }
+    let answered = Some("503".to_owned());
+    let none = None;
+    let expected = [
+        (50, 1, none),
+        (50, 1, answered.clone()),
+        (100, 2, answered.clone()),
+        (1050, 2, answered.clone()),
+        (1100, 3, answered),
+    ];
+    assert_eq!(times, expected);
+    assert_eq!(served.closed, [waiting]);
 }

@@ -2,6 +2,7 @@
 
 use super::{Deviation, Profile, WasiRules};
 use crate::abi::{Callback, LogLevel, PeerType, Status};
+use crate::host::Rebuild;
 use crate::host::inspect::{Allocator, Known, StartFunctions, ValKind, WrongExport};
 
 /// APISIX 3.11, wasm-nginx-module of 2024, the Wasmtime engine.
@@ -154,7 +155,7 @@ pub const APISIX: Profile = Profile {
     // 3.1
     trap_fails_request: true,
     // 2.1: the instance stays as the trap left it.
-    trap_rebuilds_vm: false,
+    trap_rebuilds_vm: Rebuild::Never,
     trap_disables_vm: false,
     // abi.md 3.12: traps.
     exit_returns: false,

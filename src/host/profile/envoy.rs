@@ -2,6 +2,7 @@
 
 use super::{Deviation, Grpc, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
+use crate::host::Rebuild;
 use crate::host::hostcalls::foreign::Function;
 use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
@@ -172,7 +173,7 @@ pub const ENVOY: Profile = Profile {
     checks_messages: true,
 
     trap_fails_request: true,
-    trap_rebuilds_vm: false,
+    trap_rebuilds_vm: Rebuild::Never,
     trap_disables_vm: true,
     exit_returns: true,
     // ENVOY.md 17.

@@ -20,6 +20,7 @@ pub use wasi::WasiRules;
 use super::hostcalls::foreign::Function;
 use super::inspect::{Allocator, Known, StartFunctions, WrongExport};
 use crate::abi::{Callback, LogLevel, PeerType, Status};
+use crate::host::Rebuild;
 
 /// What one host does where hosts differ.
 #[derive(Debug)]
@@ -205,8 +206,8 @@ pub struct Profile {
 
     /// A trap answers the request with 503 (abi.md section 9).
     pub trap_fails_request: bool,
-    /// A VM that trapped is replaced for the next request; else it stays as it is.
-    pub trap_rebuilds_vm: bool,
+    /// Whether a VM that trapped is replaced.
+    pub trap_rebuilds_vm: Rebuild,
     /// A VM that trapped is never entered again.
     pub trap_disables_vm: bool,
     /// `proc_exit` returns to the guest (abi.md 3.12).

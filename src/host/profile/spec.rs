@@ -4,6 +4,7 @@
 
 use super::{Deviation, Grpc, Profile, WasiRules};
 use crate::abi::{Callback, PeerType, Status};
+use crate::host::Rebuild;
 use crate::host::inspect::{Allocator, StartFunctions, WrongExport};
 
 /// The specification 0.2.1.
@@ -159,7 +160,7 @@ pub const SPEC: Profile = Profile {
 
     // Silent, as all of the rest.
     trap_fails_request: true,
-    trap_rebuilds_vm: false,
+    trap_rebuilds_vm: Rebuild::Never,
     trap_disables_vm: true,
     exit_returns: false,
     wasi: WasiRules::CPP,

@@ -15,7 +15,7 @@ use crate::host::limits::{Limits, Work};
 use crate::host::plugin::LoadedPlugin;
 use crate::host::profile::Profile;
 use crate::host::store::Stores;
-use crate::host::{PluginConfig, TrapPolicy};
+use crate::host::{PluginConfig, Rebuild, TrapPolicy};
 use crate::proxy::record::Serving;
 use crate::proxy::reload::Watch;
 use crate::proxy::state::StateFile;
@@ -180,7 +180,7 @@ impl Frame {
         let plugins = plugins.iter().zip(modules).map(entry).collect();
         let limits = Limits { callback: CALLBACK, start: START, memory: Some(MEMORY) };
         // APISIX goes on with a VM as its trap left it; here nobody is served by a broken one.
-        let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: true };
+        let policy = TrapPolicy { fail_request: self.profile.trap_fails_request, rebuild: Rebuild::Soon };
         let serves = Serves::Gateway { plugins, config, show_upstream_status, real_ip };
         Generation { limits, policy, clusters, ..Generation::new(self.profile, serves) }
     }

@@ -5,7 +5,7 @@ use crate::host::limits::{Limits, Work};
 use crate::host::plugin::LoadedPlugin;
 use crate::host::profile::Profile;
 use crate::host::store::properties::Property;
-use crate::host::{PluginConfig, TrapPolicy};
+use crate::host::{PluginConfig, Rebuild, TrapPolicy};
 use crate::scenario::{PluginSpec, PropertyValue, Scenario, TrapRequest, TrapVm};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub(super) fn policy(scenario: &Scenario, profile: &Profile) -> TrapPolicy {
             None => profile.trap_fails_request,
         },
         rebuild: match scenario.on_trap.vm {
-            Some(TrapVm::Rebuild) => true,
-            Some(TrapVm::Keep) => false,
+            Some(TrapVm::Rebuild) => Rebuild::ForNextRequest,
+            Some(TrapVm::Keep) => Rebuild::Never,
             None => profile.trap_rebuilds_vm,
         },
     }

@@ -47,7 +47,7 @@ struct OnItsWay {
 }
 
 impl<'a> Driver<'a> {
-    /// Makes the host a gateway: its modules are loaded, its contexts are made as requests need them.
+    /// Makes the host a gateway: its modules are loaded, its contexts are made as its host makes them.
     pub(in crate::runner) fn start_gateway(
         &mut self,
         gateway: &Gateway,
@@ -61,7 +61,8 @@ impl<'a> Driver<'a> {
         }
         let (resources, options) = (gateway.resources.clone(), gateway.options.clone());
         let config = Config::compile(resources.plugins(), resources.objects());
-        let (contexts, balancer) = (Contexts::new(plugins), Balancer::new());
+        let (mut contexts, balancer) = (Contexts::new(plugins), Balancer::new());
+        contexts.prepare(&mut self.host, &config);
         self.gate = Some(Gate { resources, options, config, contexts, balancer, routed: BTreeMap::new() });
         Ok(())
     }
@@ -317,6 +318,7 @@ impl<'a> Driver<'a> {
     fn recompile(&mut self) {
         let Some(gate) = &mut self.gate else { return };
         gate.config = Config::compile(gate.resources.plugins(), gate.resources.objects());
+        gate.contexts.prepare(&mut self.host, &gate.config);
         gate.contexts.retain(&mut self.host, &gate.config);
     }
 }

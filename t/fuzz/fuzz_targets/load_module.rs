@@ -12,7 +12,7 @@ use pwtest::host::limits::{Limits, Work};
 use pwtest::host::plugin::LoadedPlugin;
 use pwtest::host::profile::ENVOY;
 use pwtest::host::world::World;
-use pwtest::host::{CallResult, Host, Output, PluginConfig, TrapPolicy};
+use pwtest::host::{CallResult, Host, Output, PluginConfig, TrapPolicy, Rebuild};
 use pwtest::message::{Headers, Part};
 use pwtest::trace::Recording;
 use std::path::Path;
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
         LazyLock::new(|| engine(&ModuleCache::Off).expect("the engine starts"));
     let Ok(code) = LoadedPlugin::from_bytes(&ENGINE, Path::new("fuzz.wasm"), bytes.to_vec(), &ENVOY) else { return };
     let world = World::new(&ENVOY, Clock::starting_at(0), Entropy::seeded(0), Recording::On);
-    let mut host = Host::new(world, LIMITS, TrapPolicy { fail_request: true, rebuild: true });
+    let mut host = Host::new(world, LIMITS, TrapPolicy { fail_request: true, rebuild: Rebuild::ForNextRequest });
     let config = PluginConfig::new("fuzz", Arc::new(code)).with_config("a configuration");
     let config = PluginConfig { vm_config: Bytes::from_static(b"another"), ..config };
     if host.add_plugin(config).is_err() {

@@ -9,7 +9,7 @@ use pwtest::gateway::document;
 use pwtest::gateway::forward::UpstreamStatus;
 use pwtest::host::plugin::LoadedPlugin;
 use pwtest::host::profile::{APISIX, ENVOY, Profile};
-use pwtest::host::{PluginConfig, TrapPolicy};
+use pwtest::host::{PluginConfig, Rebuild, TrapPolicy};
 use pwtest::proxy::{Clusters, Generation, Serves};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -152,6 +152,6 @@ impl Served {
 
 /// A VM that trapped is built anew, as `pwtest serve` has it.
 fn generation(profile: &'static Profile, serves: Serves) -> Generation {
-    let policy = TrapPolicy { fail_request: profile.trap_fails_request, rebuild: true };
+    let policy = TrapPolicy { fail_request: profile.trap_fails_request, rebuild: Rebuild::Soon };
     Generation { policy, ..Generation::new(profile, serves) }
 }
