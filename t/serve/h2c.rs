@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
         ("HTTP/2: a stream that is broken off takes its contexts with it", reset),
         ("HTTP/2: who takes nothing of a response is given up", takes_nothing),
         ("HTTP/2: who asks for nothing more is sent away", says_nothing),
+        ("HTTP/2: responses come to their end while the server stops", stops),
     ])
 }
 
@@ -124,6 +125,13 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
 }
 
+/// Kind, flags and payload of the frame at a place, if all of it has come.
+fn frame_at(read: &[u8], at: usize) -> Option<(u8, u8, &[u8])> {
+    let &[high, middle, low, kind, flags, ..] = read.get(at..at + 9)? else { return None };
+    let length = u32::from_be_bytes([0, high, middle, low]) as usize;
+    Some((kind, flags, read.get(at + 9..at + 9 + length)?))
+}
+
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// GET, http, /, and an authority.
 const GET: &[u8] = b"\x82\x86\x84\x41\x01a";
@@ -159,6 +167,7 @@ fn says_nothing() -> Result<(), Failed> {
     let (origin, _) = Origin::answering(OK);
     let mut settings = settings();
     settings.timeouts.idle = Duration::from_millis(200);
+    settings.timeouts.send = Duration::from_millis(200);
     let server = start(settings, &ENVOY, Vec::new(), upstream(&[origin.address]));
     let beginnings = [
         // Nothing but the preface.
@@ -178,6 +187,42 @@ fn says_nothing() -> Result<(), Failed> {
         holds(client.ends(), &format!("{:?}", begins.escape_ascii().to_string()))?;
     }
     Ok(())
+}
+
+/// All of the response is on its way when the connection ends, and the client, which reads slowly, says so all the time:
+/// that does not make the end a reset.
+fn stops() -> Result<(), Failed> {
+    const SIZE: usize = 8_000_000;
+    let origin = Origin::new(|peer| {
+        peer.until("\r\n\r\n");
+        peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n{}", "a".repeat(SIZE)));
+    });
+    let server = plain(&origin);
+    let mut client = Peer::to(&server);
+    let wide = [frame(4, 0, 0, b"\0\x04\x3f\xff\xff\xff"), frame(8, 0, 0, b"\x3f\0\0\0")].concat();
+    client.send([PREFACE, &wide, &frame(1, 5, 1, GET)].concat());
+    holds(client.fill(), "the response should have begun")?;
+    let stopped = std::thread::spawn(move || server.stop(PATIENCE));
+    let (mut size, mut at) = (0, 0);
+    loop {
+        if let Some((kind, flags, payload)) = frame_at(&client.read, at) {
+            size += if kind == 0 { payload.len() } else { 0 };
+            let pong = (kind == 6 && flags == 0).then(|| frame(6, 1, 0, payload));
+            at += 9 + payload.len();
+            client.send(pong.unwrap_or_default());
+            continue;
+        }
+        client.read.drain(..std::mem::take(&mut at));
+        std::thread::sleep(Duration::from_millis(1));
+        // A byte more of room.
+        client.send(frame(8, 0, 1, b"\0\0\0\x01"));
+        if !client.fill() {
+            break;
+        }
+    }
+    drop(client);
+    same(size, SIZE)?;
+    holds(stopped.join().is_ok(), "the server should stop")
 }
 
 /// As in HTTP/1.1 (`wire`): a status of its own, and a line in the access log.

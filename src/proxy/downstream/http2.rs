@@ -2,9 +2,11 @@
 
 mod outgoing;
 mod requests;
+mod rewound;
 
 use self::outgoing::Outgoing;
 use self::requests::{Requests, UnderWay};
+use self::rewound::{Returned, Rewound};
 use super::answer;
 use crate::gateway::facts::Asked;
 use crate::message::{Headers, Part};
@@ -26,17 +28,16 @@ use hyper::server::conn::http2::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// How long a client that was told to go may stay without a request.
+/// How long a client that was told to go may stay without a request, and may read what was written.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The two ends of a connection, and who serves it.
@@ -63,17 +64,28 @@ pub(super) async fn serve(parties: Parties, io: TcpStream, read: Bytes, place: P
         .max_send_buf_size(bounds.waiting_bytes)
         .keep_alive_interval(worker.settings().timeouts.idle)
         .keep_alive_timeout(Duration::from_secs(20));
+    let returned = Returned::default();
+    let io = TokioIo::new(Rewound::new(io, read, &returned));
+    serve_requests(parties, &builder, io, &place).await;
+    if let Some(io) = returned.take() {
+        linger(io).await;
+    }
+}
+
+/// Serves requests, until one side has enough.
+async fn serve_requests(parties: Parties, builder: &Builder<OnThisThread>, io: TokioIo<Rewound>, place: &Place) {
+    let worker = parties.worker.clone();
     let requests = Rc::new(Requests::new(worker.settings().timeouts));
     let service = service_fn(|request| respond(parties.clone(), requests.clone(), request));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Rewound { io, read }), service));
+    let mut connection = pin!(builder.serve_connection(io, service));
     let (mut alarm, mut look, mut told) = (Alarm::default(), requests.next_look(), None);
     std::future::poll_fn(|cx| {
         place.tell(cx.waker());
         while alarm.poll(cx, look).is_ready() {
             requests.give_up_slow();
             look = match told {
-                // It was told to go, and stays.
-                Some(at) if Instant::now() >= at + LINGER && requests.is_quiet() => return Poll::Ready(()),
+                // It was told to go, stays, and does not take what is left for it.
+                Some(at) if Instant::now() >= at + LINGER && requests.is_over() => return Poll::Ready(()),
                 Some(_) => requests.next_look().min(Instant::now() + LINGER),
                 None => requests.next_look(),
             };
@@ -87,6 +99,17 @@ pub(super) async fn serve(parties: Parties, io: TcpStream, read: Bytes, place: P
         connection.as_mut().poll(cx).map(|_| ())
     })
     .await;
+}
+
+/// Lets the client read what has been written: what it still sends would make the end a reset, which takes that away.
+async fn linger(mut io: TcpStream) {
+    let all = async {
+        io.shutdown().await?;
+        let mut nothing = [0; 4096];
+        while io.read(&mut nothing).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(LINGER, all).await;
 }
 
 /// hyper's tasks run where the host is.
@@ -339,48 +362,5 @@ impl Client for Incoming2 {
     fn poll_gone(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         // hyper drops the stream then.
         Poll::Pending
-    }
-}
-
-/// A connection of which the beginning has been read.
-struct Rewound {
-    io: TcpStream,
-    read: Bytes,
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.read.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, into);
-        }
-        let count = self.read.len().min(into.remaining());
-        into.put_slice(&self.read.split_to(count));
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
     }
 }

@@ -37,14 +37,18 @@ impl Requests {
         UnderWay(self.clone())
     }
 
-    /// None is under way.
-    pub(super) fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.under_way.get() == 0
     }
 
     /// None has been under way for as long as a connection is kept for the next one.
     pub(super) fn is_idle(&self) -> bool {
         self.is_quiet() && self.quiet.get().elapsed() >= self.timeouts.idle
+    }
+
+    /// None has been under way for as long as a client may take to read the end of the last response.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_quiet() && self.quiet.get().elapsed() >= self.timeouts.send
     }
 
     /// A body begins to go out. Gives the number to [`Requests::forget`].
@@ -76,7 +80,7 @@ impl Requests {
         let sending = self.sending.borrow();
         let bodies = sending.values().filter_map(|sending| Some(sending.upgrade()?.waits_since()? + send));
         let quiet = self.is_quiet().then(|| self.quiet.get() + idle);
-        // One that is over is looked at no more often than the others.
+        // What has come already is looked at no more often than the others.
         bodies.chain(quiet).filter(|at| *at > now).fold(now + idle.min(send), Instant::min)
     }
 }
