@@ -11,6 +11,7 @@ use crate::gateway::gate::Contexts;
 use crate::gateway::way::Way;
 use crate::host::exchange::ConnectionInfo;
 use crate::host::{Host, PluginConfig, StartError};
+use crate::trace::{Event, GatewayEvent};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,6 +48,14 @@ impl Gate {
         let mut contexts = self.contexts.borrow_mut();
         let opened = contexts.open(host, &self.config.borrow(), &asker.facts(), info, self.show);
         let exchange = opened.exchange;
+        if opened.way.refusal().is_some() {
+            // What the plugins let pass goes nowhere.
+            host.upstream_is_unreachable(exchange);
+        }
+        let route = opened.route.as_ref().map(|route| &route.id);
+        host.world_mut()
+            .recorder
+            .push(|| Event::Gateway(GatewayEvent::Routed { exchange, route: route.map(ToString::to_string) }));
         tell(host, Some(exchange), opened.failures);
         (exchange, opened.way)
     }

@@ -185,7 +185,11 @@ pub fn gateway() -> Result<(), String> {
         expect(put.status < 300, "a route", &put)?;
         expect(server.get("/anything")?.body == "hello world\n", "it serves", ())?;
     }
-    let text = recorded(folder.path(), 2)?;
+    expect(server.get("/nothing")?.status == 404, "there is no such route", ())?;
+    let text = recorded(folder.path(), 3)?;
+    let nowhere = text.split("\n  - name: ").nth(3).unwrap_or_default();
+    expect(nowhere.contains("    upstream: never\n") && nowhere.contains("status: 404"), "nobody is asked", nowhere)?;
+    expect(!text.contains("not expected"), "a run shows all of it", &text)?;
     expect(text.matches("\ngateway:\n").count() == 2, "a file for each configuration", &text)?;
     for conf in ["hello apisix", "hello again"] {
         // The second context comes into a VM that has had one, and a run has not.
@@ -195,7 +199,7 @@ pub fn gateway() -> Result<(), String> {
         };
         expect(text.contains(&line), "the plugin's line is expected", &text)?;
     }
-    plays(folder.path(), 2)
+    plays(folder.path(), 3)
 }
 
 pub fn killed() -> Result<(), String> {
