@@ -6,7 +6,9 @@
 use super::address::Addresses;
 use super::chain::{Chain, Plan, Table, Tables};
 use super::facts::RequestFacts;
-use super::model::{Matching, Objects, PluginConfig, Route, Service, Timeout, Upstream, UpstreamRef, WasmPlugin};
+use super::model::{
+    Objects, PluginConfig, Route, RouterKind, Service, TailSlash, Timeout, Upstream, UpstreamRef, WasmPlugin,
+};
 use super::router::Router;
 use super::target::{Target, Websocket};
 use super::variables::Variables;
@@ -21,6 +23,7 @@ pub struct Config {
     routes: Vec<Compiled>,
     /// For requests that no route takes.
     unrouted: Plan,
+    tail_slash: TailSlash,
     tables: HashSet<Arc<Table>>,
 }
 
@@ -66,7 +69,7 @@ impl Config {
         for of in references.plugin_configs.values() {
             tables.insert(Arc::new(Table::PluginConfig(of.id.clone(), of.revision)));
         }
-        let (mut router, mut routes) = (Router::new(objects.matching), Vec::with_capacity(objects.routes.len()));
+        let (mut router, mut routes) = (Router::new(objects.matching.router), Vec::with_capacity(objects.routes.len()));
         for route in &objects.routes {
             let found = references.resolve(route);
             let of_route = Tables::of(route, found.plugin_config, found.service);
@@ -79,9 +82,9 @@ impl Config {
                 Some(service) if route.hosts.is_empty() => &service.hosts,
                 _ => &route.hosts,
             };
-            let (by_host, asked) = match objects.matching {
-                Matching::HostUri => (&hosts[..], &[][..]),
-                Matching::Uri | Matching::UriWithParameter => (&[][..], &hosts[..]),
+            let (by_host, asked) = match objects.matching.router {
+                RouterKind::HostUri => (&hosts[..], &[][..]),
+                RouterKind::Uri | RouterKind::UriWithParameter => (&[][..], &hosts[..]),
             };
             router.add(by_host, &route.uris, route.priority, routes.len());
             let plan = found.missing.is_none();
@@ -89,14 +92,17 @@ impl Config {
             let target = found.missing.unwrap_or_else(|| references.target(route, found.service));
             routes.push(Compiled { route: route.clone(), condition: Condition::of(route, asked), plan, target });
         }
-        Self { router, routes, unrouted, tables }
+        Self { router, routes, unrouted, tail_slash: objects.matching.tail_slash, tables }
     }
 
     /// What happens to a request.
     pub fn route(&self, facts: &RequestFacts<'_>) -> Routed {
-        let Ok(request) = Variables::of(facts) else {
+        let Ok(mut request) = Variables::of(facts) else {
             return Routed { route: None, chain: Chain::empty(), upstream: Target::BadRequest };
         };
+        if self.tail_slash == TailSlash::IsDropped {
+            request.uri.drop_tail_slash();
+        }
         let holds = |at: usize| self.routes.get(at).is_some_and(|route| route.holds(&request));
         let found = self.router.find(&request.host, &request.uri.path, holds).and_then(|at| self.routes.get(at));
         match found {

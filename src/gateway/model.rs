@@ -315,9 +315,28 @@ pub struct Objects {
     pub matching: Matching,
 }
 
-/// How routes are looked for: `apisix.router.http`.
+/// How routes are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Matching {
+pub struct Matching {
+    /// `apisix.router.http`
+    pub router: RouterKind,
+    /// `apisix.delete_uri_tail_slash`
+    pub tail_slash: TailSlash,
+}
+
+/// What a slash at the end of a path is to routes. The upstream gets the path as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TailSlash {
+    /// `/hello/` is not `/hello`.
+    #[default]
+    Counts,
+    /// It is dropped first.
+    IsDropped,
+}
+
+/// `apisix.router.http`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RouterKind {
     /// `radixtree_host_uri`: by host, then by path.
     #[default]
     HostUri,

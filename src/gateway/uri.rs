@@ -16,6 +16,18 @@ pub struct Uri<'a> {
     pub authority: Option<&'a [u8]>,
 }
 
+impl Uri<'_> {
+    /// The path without the slash at its end.
+    pub fn drop_tail_slash(&mut self) {
+        match &mut self.path {
+            Cow::Borrowed(path) => *path = path.strip_suffix(b"/").unwrap_or(path),
+            Cow::Owned(path) => {
+                path.pop_if(|last| *last == b'/');
+            }
+        }
+    }
+}
+
 /// A target that nginx answers with 400.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the target of the request is neither a path nor a URL, or its escapes or dots lead nowhere")]

@@ -7,7 +7,7 @@ use crate::gateway::address::Addresses;
 use crate::gateway::admin::{AdminKey, Allowed, Role};
 use crate::gateway::client::{RealIp, Walk};
 use crate::gateway::forward::UpstreamStatus;
-use crate::gateway::model::Matching;
+use crate::gateway::model::{Matching, RouterKind, TailSlash};
 use crate::gateway::resources::address;
 use crate::gateway::schema::Step;
 use serde_json::{Map, Value};
@@ -32,7 +32,7 @@ pub struct Options {
     pub show_upstream_status: UpstreamStatus,
     /// `nginx_config.http.real_ip_header`, `real_ip_from` and `real_ip_recursive`.
     pub real_ip: RealIp,
-    /// `apisix.router.http`.
+    /// `apisix.router.http` and `apisix.delete_uri_tail_slash`.
     pub matching: Matching,
     /// Where the clusters are that plugins call by name, on the `envoy` profile: `host:port` each.
     pub clusters: BTreeMap<String, String>,
@@ -251,15 +251,20 @@ impl<'a> Look<'a> {
 
     fn matching(&self) -> Result<Matching, Diagnostic> {
         let path = ["apisix", "router", "http"];
-        match self.text(&path)? {
-            None | Some("radixtree_host_uri") => Ok(Matching::HostUri),
-            Some("radixtree_uri") => Ok(Matching::Uri),
-            Some("radixtree_uri_with_parameter") => Ok(Matching::UriWithParameter),
+        let router = match self.text(&path)? {
+            None | Some("radixtree_host_uri") => RouterKind::HostUri,
+            Some("radixtree_uri") => RouterKind::Uri,
+            Some("radixtree_uri_with_parameter") => RouterKind::UriWithParameter,
             Some(other) => {
                 let known = "radixtree_host_uri, radixtree_uri and radixtree_uri_with_parameter";
-                Err(self.wrong(&path, &format!("pwtest does not support the router `{other}`, only {known}")))
+                return Err(self.wrong(&path, &format!("pwtest does not support the router `{other}`, only {known}")));
             }
-        }
+        };
+        let tail_slash = match self.flag(&["apisix", "delete_uri_tail_slash"])? {
+            Some(true) => TailSlash::IsDropped,
+            Some(false) | None => TailSlash::Counts,
+        };
+        Ok(Matching { router, tail_slash })
     }
 
     fn provider(&self) -> Result<Provider, Diagnostic> {

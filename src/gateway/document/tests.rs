@@ -3,7 +3,7 @@
 use super::*;
 use crate::gateway::client::Walk;
 use crate::gateway::forward::UpstreamStatus;
-use crate::gateway::model::Matching;
+use crate::gateway::model::{Matching, RouterKind, TailSlash};
 
 const DOCUMENT: &str = r#"
 wasm:
@@ -194,6 +194,7 @@ fn options_of_apisix() {
 apisix:
   node_listen: [9080, { ip: 0.0.0.0, port: 9081 }]
   router: { http: radixtree_uri, ssl: radixtree_sni }
+  delete_uri_tail_slash: true
   show_upstream_status_in_response_header: true
 deployment:
   role: data_plane
@@ -211,7 +212,8 @@ nginx_config:
 clusters: { authz: "127.0.0.1:9000" }
 "#;
     let read = gateway(text, Path::new("/here")).expect("a gateway").0;
-    assert_eq!((read.options.matching, read.resources.objects().matching), (Matching::Uri, Matching::Uri));
+    let matching = Matching { router: RouterKind::Uri, tail_slash: TailSlash::IsDropped };
+    assert_eq!((read.options.matching, read.resources.objects().matching), (matching, matching));
     let options = read.options;
     let listen: Vec<String> = options.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:9080", "0.0.0.0:9081"]);

@@ -7,7 +7,7 @@
 mod paths;
 mod radix;
 
-use super::model::Matching;
+use super::model::RouterKind;
 use paths::{Parameters, Paths};
 use radix::Radix;
 use std::collections::HashMap;
@@ -24,10 +24,10 @@ pub struct Router {
 
 impl Router {
     /// Without routes.
-    pub fn new(matching: Matching) -> Self {
-        let parameters = match matching {
-            Matching::HostUri | Matching::Uri => Parameters::AreText,
-            Matching::UriWithParameter => Parameters::AreParts,
+    pub fn new(kind: RouterKind) -> Self {
+        let parameters = match kind {
+            RouterKind::HostUri | RouterKind::Uri => Parameters::AreText,
+            RouterKind::UriWithParameter => Parameters::AreParts,
         };
         Self { parameters, ..Self::default() }
     }
