@@ -10,6 +10,7 @@ use super::address;
 use super::facts::RequestFacts;
 use super::model::{Balance, HashOn, Node, Upstream};
 use super::variables::{Value, Variable, Variables};
+use bytes::Bytes;
 use std::collections::HashMap;
 
 /// Upstreams whose turns are remembered; then all begin anew.
@@ -20,6 +21,8 @@ const MOST_TURNS: usize = 4096;
 pub struct Balancer {
     /// By what the nodes of an upstream add up to: equal nodes take turns together.
     turns: HashMap<u64, Vec<i64>>,
+    /// The client's address, where it was the key of the last choice for want of another.
+    instead: Option<Bytes>,
 }
 
 impl Balancer {
@@ -30,6 +33,7 @@ impl Balancer {
 
     /// The node for a request, where some have been tried before. `None` when there is none left.
     pub fn pick(&mut self, upstream: &Upstream, facts: &RequestFacts<'_>, tried: &[Node]) -> Option<Node> {
+        self.instead = None;
         if let [only] = &upstream.nodes[..] {
             return Some(only.clone());
         }
@@ -43,10 +47,21 @@ impl Balancer {
         match &upstream.balance {
             Balance::RoundRobin => self.next(upstream, |node| eligible(&node)).cloned(),
             Balance::Chash { hash_on, key } => {
-                let key = key_of(facts, *hash_on, key);
+                let key = key_of(facts, *hash_on, key).unwrap_or_else(|| {
+                    let address = address::text(facts.client);
+                    self.instead = Some(address.clone());
+                    address.into()
+                });
                 hash::best(&key, upstream.nodes.iter().filter(eligible)).cloned()
             }
         }
+    }
+
+    /// APISIX's line for a choice whose key the request did not have: once after each such choice.
+    pub fn fell_back(&mut self) -> Option<String> {
+        let address = self.instead.take()?;
+        let address = String::from_utf8_lossy(&address);
+        Some(format!("chash_key fetch is nil, use default chash_key remote_addr: {address}"))
     }
 
     /// nginx's smooth round robin: each node gains its weight, the one that has most goes, and pays for all.
@@ -89,16 +104,15 @@ fn identity(upstream: &Upstream) -> u64 {
     hash.value()
 }
 
-/// What a request is hashed by: what the upstream says, or the client's address where the request doesn't have it.
-fn key_of(facts: &RequestFacts<'_>, hash_on: HashOn, key: &str) -> Vec<u8> {
-    let of_request = Variables::of(facts).ok().and_then(|variables| match hash_on {
+/// What the upstream says a request is hashed by, if the request has it.
+fn key_of(facts: &RequestFacts<'_>, hash_on: HashOn, key: &str) -> Option<Vec<u8>> {
+    Variables::of(facts).ok().and_then(|variables| match hash_on {
         HashOn::Vars => text(&variables, &Variable::of(key)),
         HashOn::Header => text(&variables, &Variable::of(&format!("http_{key}"))),
         HashOn::Cookie => text(&variables, &Variable::of(&format!("cookie_{key}"))),
         HashOn::VarsCombinations => combination(&variables, key),
         HashOn::Consumer => None,
-    });
-    of_request.unwrap_or_else(|| address::text(facts.client).into())
+    })
 }
 
 fn text(variables: &Variables<'_>, variable: &Variable) -> Option<Vec<u8>> {

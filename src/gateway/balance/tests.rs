@@ -95,14 +95,30 @@ fn a_node_takes_only_its_own_keys_with_it() {
 fn what_is_hashed() {
     let headers = headers(&[("x-user", "bob"), ("cookie", "s=1; t=2")]);
     let facts = facts("GET", "/a?u=1", "h", &headers);
-    let key = |hash_on, name: &str| String::from_utf8_lossy(&key_of(&facts, hash_on, name)).into_owned();
+    let key = |hash_on, name: &str| {
+        key_of(&facts, hash_on, name).map_or("none".to_owned(), |key| String::from_utf8_lossy(&key).into_owned())
+    };
     assert_eq!(key(HashOn::Vars, "uri"), "/a");
     assert_eq!(key(HashOn::Vars, "arg_u"), "1");
-    assert_eq!(key(HashOn::Vars, "arg_none"), "127.0.0.1");
+    assert_eq!(key(HashOn::Vars, "arg_none"), "none");
     assert_eq!(key(HashOn::Header, "X-User"), "bob");
     assert_eq!(key(HashOn::Cookie, "t"), "2");
     assert_eq!(key(HashOn::VarsCombinations, "$uri-${arg_u}$arg_none.x"), "/a-1");
-    assert_eq!(key(HashOn::VarsCombinations, "$arg_none"), "127.0.0.1");
-    assert_eq!(key(HashOn::Consumer, "x"), "127.0.0.1", "there are no consumers");
+    assert_eq!(key(HashOn::VarsCombinations, "$arg_none"), "none");
+    assert_eq!(key(HashOn::Consumer, "x"), "none", "there are no consumers");
     assert_eq!(key(HashOn::VarsCombinations, "\\$uri $host"), "$uri h");
+}
+
+/// t/node/chash-hashon.t 7 and 10: the client's address is the key, and the log has a line.
+#[test]
+fn without_a_key_the_address_counts() {
+    let upstream = of(vec![node("a", 1, 1), node("b", 2, 1)], chash(HashOn::Header, "x-user"));
+    let (none, some) = (Headers::new(), headers(&[("x-user", "bob")]));
+    let mut balancer = Balancer::new();
+    assert!(balancer.pick(&upstream, &facts("GET", "/", "h", &some), &[]).is_some());
+    assert_eq!(balancer.fell_back(), None);
+    assert!(balancer.pick(&upstream, &facts("GET", "/", "h", &none), &[]).is_some());
+    let line = "chash_key fetch is nil, use default chash_key remote_addr: 127.0.0.1";
+    assert_eq!(balancer.fell_back().as_deref(), Some(line));
+    assert_eq!(balancer.fell_back(), None);
 }

@@ -80,7 +80,13 @@ impl Flight {
 
     /// Chooses the node that is asked; says whether there is one.
     fn choose(&mut self) -> bool {
-        let node = self.way.next(&mut self.worker.balancer.borrow_mut(), &self.lane.asker.facts());
+        let (node, line) = {
+            let balancer = &mut self.worker.balancer.borrow_mut();
+            (self.way.next(balancer, &self.lane.asker.facts()), balancer.fell_back())
+        };
+        if let Some(line) = line {
+            self.live.say(self.exchange, LogLevel::Warn, line);
+        }
         let some = node.is_some();
         if let Some(node) = node {
             self.ask(node);

@@ -187,7 +187,11 @@ impl<'a> Driver<'a> {
         let Some(on) = gate.routed.get_mut(&exchange) else { return false };
         on.first_asked_ns = now;
         let node = on.way.next(&mut gate.balancer, &on.asked.facts());
+        let line = gate.balancer.fell_back();
         let some = node.is_some();
+        if let Some(line) = line {
+            self.host.world_mut().log_about(Some(exchange), LogLevel::Warn, line);
+        }
         if let Some(node) = node {
             self.record_node(exchange, &node);
         }
