@@ -7,6 +7,7 @@
 mod context;
 pub(super) mod pages;
 mod response;
+mod rewritten;
 
 use super::exchange::ExchangeState;
 use super::exchange::phases::{Awaited, Registered, Step};
@@ -256,7 +257,8 @@ impl Host {
     fn pass_on(&mut self, id: ExchangeId, complete: bool) {
         let Some(e) = self.ex_mut(id) else { return };
         let body = std::mem::take(&mut e.phases.body).freeze();
-        if let Some(target) = e.phases.rewritten.take() {
+        if let Some(path) = e.phases.rewritten.take() {
+            let target = rewritten::target(&path, &e.phases.target);
             e.request.headers.replace(":path", target);
         }
         let headers = &mut e.request.headers;
