@@ -85,30 +85,29 @@ impl StateFile {
         self.beside().map(drop).map_err(|error| self.failed("written", error))
     }
 
-    fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            Some(_) | None => Path::new("."),
-        }
+    /// The file itself, where the name is a link.
+    fn place(&self) -> PathBuf {
+        fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 
     /// A new file in the same folder, which goes away unless it is moved.
     fn beside(&self) -> io::Result<tempfile::NamedTempFile> {
-        tempfile::Builder::new().prefix(".pwtest-state-").tempfile_in(self.folder())
+        tempfile::Builder::new().prefix(".pwtest-state-").tempfile_in(folder(&self.place()))
     }
 
     fn replace(&self, state: &Value) -> io::Result<()> {
+        let place = self.place();
         let mut new = self.beside()?;
-        if let Ok(old) = fs::metadata(&self.path) {
+        if let Ok(old) = fs::metadata(&place) {
             new.as_file().set_permissions(old.permissions())?;
         }
         let mut text = serde_json::to_vec_pretty(state)?;
         text.push(b'\n');
         new.write_all(&text)?;
         new.as_file().sync_all()?;
-        new.persist(&self.path).map_err(|error| error.error)?;
+        new.persist(&place).map_err(|error| error.error)?;
         // The name, too, has to be on the disk; not every system lets a folder be opened.
-        match File::open(self.folder()) {
+        match File::open(folder(&place)) {
             Ok(folder) => folder.sync_all(),
             Err(_) => Ok(()),
         }
@@ -116,6 +115,13 @@ impl StateFile {
 
     fn failed(&self, doing: &'static str, error: io::Error) -> StateError {
         StateError::File { path: self.path.clone(), doing, error }
+    }
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
     }
 }
 
@@ -135,6 +141,19 @@ mod tests {
         }
         let names: Vec<_> = fs::read_dir(folder.path()).expect("a folder").flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["state.json"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("volume")).expect("a folder");
+        let (kept, link) = (folder.path().join("volume/kept.json"), folder.path().join("state.json"));
+        fs::write(&kept, "{}").expect("a file");
+        std::os::unix::fs::symlink("volume/kept.json", &link).expect("a link");
+        StateFile::new(&link).write(&json!({ "a": 1 })).expect("written");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(StateFile::new(kept).read().expect("read"), Some(json!({ "a": 1 })));
     }
 
     #[test]

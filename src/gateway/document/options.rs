@@ -101,8 +101,7 @@ pub(in crate::gateway) fn read(
         admin: look.admin()?,
         provider: look.provider()?,
         error_log_level,
-        // Images of APISIX link their log to the standard streams.
-        error_log: error_log.filter(|path| !path.is_empty() && !path.starts_with("/dev/")).map(|path| base.join(path)),
+        error_log: error_log.filter(|path| is_file(path)).map(|path| base.join(path)),
         show_upstream_status: match look.flag(&["apisix", "show_upstream_status_in_response_header"])? {
             Some(true) => UpstreamStatus::Always,
             Some(false) | None => UpstreamStatus::OnError,
@@ -111,6 +110,11 @@ pub(in crate::gateway) fn read(
         matching: look.matching()?,
         clusters: look.clusters()?,
     })
+}
+
+/// Whether nginx's `error_log` is a file of its own. Images of APISIX link theirs to the standard streams.
+fn is_file(path: &str) -> bool {
+    !(path.is_empty() || path == "stderr" || path.starts_with("/dev/") || path.starts_with("syslog:"))
 }
 
 /// Looks into a document.

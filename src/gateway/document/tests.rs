@@ -222,6 +222,12 @@ clusters: { authz: "127.0.0.1:9000" }
     assert!(options.admin.allowed.admits([10, 1, 1, 1].into()) && !options.admin.allowed.admits([127, 0, 0, 1].into()));
     assert_eq!(options.error_log_level, Some(crate::abi::LogLevel::Info));
     assert_eq!(options.error_log.as_deref(), Some(Path::new("/here/logs/error.log")));
+    // nginx's `error_log` has words that name no file.
+    for elsewhere in ["stderr", "/dev/stderr", "syslog:server=127.0.0.1", "''"] {
+        let text = format!("nginx_config: {{ error_log: {elsewhere} }}");
+        let (gateway, _) = super::gateway(&text, Path::new("/here")).expect("a gateway");
+        assert_eq!(gateway.options.error_log, None, "{elsewhere}");
+    }
     assert_eq!((options.provider, options.show_upstream_status), (Provider::Yaml, UpstreamStatus::Always));
     assert_eq!((&*options.real_ip.header, options.real_ip.walk), ("X-Forwarded-For", Walk::PastTrusted));
     assert!(
