@@ -59,6 +59,14 @@ fn refused() -> Result<(), Failed> {
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", 400),
+        // RFC 9112 3.2: what is no host has another one for each reader.
+        ("GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: [::1]a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a[::1]\r\n\r\n", 400),
+        ("GET http://a:80:80/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -147,6 +155,7 @@ fn legal() -> Result<(), Failed> {
         ("GET HTTP://b.test HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nhost: b.test\r\n"),
         // RFC 9110 2.5.
         ("GET /v HTTP/1.2\r\nHost: a\r\n\r\n", "GET /v HTTP/1.1\r\nhost: a\r\n"),
+        ("GET /p HTTP/1.1\r\nHost: a_b-1.test:\r\n\r\n", "GET /p HTTP/1.1\r\nhost: a_b-1.test:\r\n"),
         ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nhost: a\r\n"),
         (
             "GET /d HTTP/1.1\r\nHost: [::1]:80\r\nX-A:\t b \t\r\nX-B:\r\n\r\n",

@@ -186,10 +186,19 @@ fn split_target(
     Ok((authority, path))
 }
 
-/// A host and perhaps a port, and nothing that could be taken for more than that.
+/// A host and perhaps a port (RFC 3986 3.2), and nothing that could be taken for another one.
 pub(in crate::proxy) fn is_authority(value: &[u8]) -> bool {
-    let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=:[]%".contains(b);
-    !value.is_empty() && value.iter().all(is_part)
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(b);
+    let is_address = |b: &u8| is_name(b) || *b == b':';
+    let (host, rest) = match value.strip_prefix(b"[") {
+        Some(value) => match memchr::memchr(b']', value) {
+            Some(end) if value[..end].iter().all(is_address) => (&value[..end], &value[end + 1..]),
+            _ => return false,
+        },
+        None => value.split_at(value.iter().take_while(|b| is_name(b)).count()),
+    };
+    let port = rest.strip_prefix(b":").unwrap_or(rest);
+    !host.is_empty() && (rest.is_empty() || rest.first() == Some(&b':')) && port.iter().all(u8::is_ascii_digit)
 }
 
 /// What of the headers decides how the message is read.
