@@ -37,6 +37,10 @@ fn request_refusal(headers: &Headers) -> Option<Refusal> {
     if headers.get(b":method").is_none_or(|method| method.is_empty()) {
         return Some(invalid("missing required header: :method".to_owned()));
     }
+    // A path is there, and CONNECT has one only where it names a protocol (RFC 8441 4).
+    if headers.get(b":method").is_some_and(|method| method == "CONNECT") && headers.get(b":protocol").is_none() {
+        return Some(invalid("missing required header: :protocol".to_owned()));
+    }
     unwritable(headers)
 }
 
