@@ -157,7 +157,14 @@ pub fn a_name_that_leads_nowhere() -> Result<(), String> {
     let reply = server.get("/")?;
     expect(reply.status == 503, "there is no node", &reply)?;
     server.stderr.wait_for(&format!("failed to parse domain: {}.test, error: ", "x".repeat(64)))?;
-    expect(!server.stderr.now().contains("connect() failed"), "nobody refused", server.stderr.now())
+    expect(!server.stderr.now().contains("connect() failed"), "nobody refused", server.stderr.now())?;
+    // One that leads to somebody who refuses: both logs say who it was, as nginx's do.
+    let server =
+        Server::start(folder.path(), &["--plugin", "a.wat", "--config", "x", "--upstream", "http://localhost:1"])?;
+    let reply = server.get("/")?;
+    expect(reply.status == 502, "it refuses", &reply)?;
+    server.stderr.wait_for(":1/\", host: ")?;
+    server.stdout.wait_for(":1 502 ")
 }
 
 /// With `--log-format json` every line is an object, whatever else is asked for.

@@ -50,9 +50,11 @@ impl Flight {
                         self.asks(peer);
                         self.begin(Idle { wire: Wire::new(io), peer, served: 0 });
                     }
-                    Err(error) => {
-                        let line = errors::no_connection(&error);
-                        self.fail_with(upstream::fault_of(&error), Some(line));
+                    Err(failed) => {
+                        // A node that took no connection was asked, too.
+                        failed.asked.into_iter().for_each(|address| self.asks(address));
+                        let line = errors::no_connection(&failed.error);
+                        self.fail_with(upstream::fault_of(&failed), Some(line));
                     }
                 }
                 true
@@ -232,8 +234,9 @@ impl Flight {
     fn fail_with(&mut self, mut fault: Fault, words: Option<String>) {
         let phase = self.phase();
         let link = std::mem::replace(&mut self.link, Link::Over);
-        // A node that took no connection was asked, too. Of one that is only a name nobody knows where it is.
-        if let Link::Connecting(_, (host, port)) = &link
+        // So was one that took none in time; where a name is that is still looked up, nobody knows.
+        if words.is_none()
+            && let Link::Connecting(_, (host, port)) = &link
             && let Some(known) = self.worker.settings().resolve.known(host, *port)
         {
             self.asks(known);
