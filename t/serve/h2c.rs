@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         ("HTTP/2: who takes nothing of a response is given up", takes_nothing),
         ("HTTP/2: who asks for nothing more is sent away", says_nothing),
         ("HTTP/2: responses come to their end while the server stops", stops),
+        ("HTTP/2: what is left of a request does not reset its answer", left_over),
     ])
 }
 
@@ -187,6 +188,26 @@ fn says_nothing() -> Result<(), Failed> {
         holds(client.ends(), &format!("{:?}", begins.escape_ascii().to_string()))?;
     }
     Ok(())
+}
+
+/// RFC 9113 8.1 lets a server reset what comes behind its answer. curl 7.88 takes the answer for lost then, so that little
+/// is read for nothing, as in HTTP/1.1, and only much is reset.
+fn left_over() -> Result<(), Failed> {
+    let (origin, seen) = Origin::answering(OK);
+    let answers = vec![plugin("rust/fault-injection.wasm", &ENVOY, r#"{"http_status":401,"body":"no"}"#)];
+    let server = start(settings(), &ENVOY, answers, upstream(&[origin.address]));
+    let mut client = Peer::to(&server);
+    let reset = "\0\0\x04\x03\0\0\0\0";
+    let post = [b"\x83", &GET[1..]].concat();
+    client.send([PREFACE, &frame(4, 0, 0, b""), &frame(1, 4, 1, &post)].concat());
+    holds(client.until("no").ends_with("no"), "the answer should come before the body")?;
+    client.send([frame(0, 0, 1, b"body"), frame(6, 0, 0, b"ping-one"), frame(0, 1, 1, b"end")].concat());
+    let until = client.until("ping-one");
+    holds(until.ends_with("ping-one") && !until.contains(reset), "the rest should be taken")?;
+    client.send([frame(1, 4, 3, &post), frame(0, 0, 3, &[b'a'; 255]).repeat(1100)].concat());
+    holds(client.until(reset).ends_with(reset), "much should be reset")?;
+    holds(eventually(|| server.population()[0].exchanges == 0), "no request should be left")?;
+    same(seen.lock().expect("requests").len(), 0)
 }
 
 /// All of the response is on its way when the connection ends, and the client, which reads slowly, says so all the time:

@@ -8,6 +8,7 @@ mod serving;
 use self::serving::{Continue, Served, Serving};
 use super::answer;
 use super::http2::{self, Parties};
+use super::{DISCARDED, LINGER};
 use crate::abi::ExchangeId;
 use crate::gateway::facts;
 use crate::host::store::HostId;
@@ -36,12 +37,8 @@ use tokio::time::Instant;
 
 /// What a client that speaks HTTP/2 says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Bytes of a request's body that are read for nothing, so that the connection can go on behind it.
-const DISCARDED: u64 = 256 << 10;
 /// How long a new connection is listened to while the server stops.
 const LAST: Duration = Duration::from_millis(100);
-/// How long a client that is sent away may take to read why.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection of a client.
 pub(in crate::proxy) struct Connection {

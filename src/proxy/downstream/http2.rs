@@ -7,7 +7,7 @@ mod rewound;
 use self::outgoing::Outgoing;
 use self::requests::{Requests, UnderWay};
 use self::rewound::{Returned, Rewound};
-use super::answer;
+use super::{DISCARDED, LINGER, answer};
 use crate::gateway::facts::Asked;
 use crate::message::{Headers, Part};
 use crate::proxy::alarm::Alarm;
@@ -36,9 +36,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-
-/// How long a client that was told to go may stay without a request, and may read what was written.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// The two ends of a connection, and who serves it.
 #[derive(Clone)]
@@ -151,6 +148,7 @@ async fn respond(
     let asker = Asker { connection: parties.connection, asked, began: Instant::now() };
     if let Some(refusal) = refused {
         answer::note(&parties.worker, &asker, refusal);
+        discard(incoming);
         return Ok(Outgoing::refused(refusal));
     }
     let end_of_stream = incoming.is_end_stream();
@@ -158,6 +156,7 @@ async fn respond(
         Ok(flight) => flight,
         Err(asker) => {
             answer::note(&parties.worker, &asker, answer::STOPS);
+            discard(incoming);
             return Ok(Outgoing::refused(answer::STOPS));
         }
     };
@@ -167,7 +166,12 @@ async fn respond(
     let part = std::future::poll_fn(|cx| stream.poll_part(cx)).await;
     match part {
         Ok(Some(Part::Headers { headers, end_of_stream })) => {
-            let body = if end_of_stream { Outgoing::none() } else { Outgoing::of(stream, requests) };
+            let body = if end_of_stream {
+                stream.finish();
+                Outgoing::none()
+            } else {
+                Outgoing::of(stream, requests)
+            };
             Ok(write_head(&headers, body))
         }
         Ok(_) => Err(BrokenOff),
@@ -175,6 +179,7 @@ async fn respond(
         Err(ClientFault::Refused(refusal)) => {
             stream.flight.abort();
             stream.flight.note_answer(refusal.status);
+            stream.finish();
             Ok(Outgoing::refused(refusal))
         }
     }
@@ -300,7 +305,32 @@ struct Stream {
     _under_way: UnderWay,
 }
 
+/// Reads what is left of a request for nothing, up to a bound: a reset behind the answer is legal, and there are clients
+/// that lose the answer by it (curl 7.88).
+fn discard(mut incoming: Incoming) {
+    if incoming.is_end_stream() {
+        return;
+    }
+    let all = async move {
+        let mut left = DISCARDED;
+        while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
+            let size = frame.data_ref().map_or(0, |bytes| bytes.len() as u64);
+            match left.checked_sub(size) {
+                Some(less) => left = less,
+                None => return,
+            }
+        }
+    };
+    tokio::task::spawn_local(tokio::time::timeout(LINGER, all));
+}
+
 impl Stream {
+    /// All of the response has been given out.
+    fn finish(self) {
+        drop(self.flight);
+        discard(self.client.incoming);
+    }
+
     /// The next piece of the response; none where it has been broken off.
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Part>, ClientFault>> {
         loop {

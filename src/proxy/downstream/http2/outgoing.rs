@@ -41,6 +41,13 @@ impl Sending {
         drop(stream);
     }
 
+    /// All of the response has been given out.
+    fn finish(&self) {
+        if let Some(stream) = self.stream.take() {
+            stream.finish();
+        }
+    }
+
     fn poll_part(&self, cx: &mut Context<'_>) -> Poll<Option<Part>> {
         let mut stream = self.stream.borrow_mut();
         let Some(of) = stream.as_mut() else { return Poll::Ready(None) };
@@ -107,6 +114,7 @@ impl http_body::Body for Outgoing {
             match part {
                 Some(Part::Data { bytes, end_of_stream }) => {
                     if end_of_stream {
+                        of.sending.finish();
                         this.sending = None;
                     }
                     if !bytes.is_empty() {
@@ -114,6 +122,7 @@ impl http_body::Body for Outgoing {
                     }
                 }
                 Some(Part::Trailers(trailers)) => {
+                    of.sending.finish();
                     this.sending = None;
                     return Poll::Ready(Some(Ok(Frame::trailers(map(&trailers)))));
                 }
